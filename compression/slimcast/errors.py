@@ -1,0 +1,63 @@
+"""Errors of the engine; all of them are a `slimcast_edge.errors.SlimcastError`.
+
+::
+
+    SlimcastError
+    ├── RecipeError        a recipe is wrong; `problems` lists everything that is
+    ├── DataError          a data set is missing or damaged
+    ├── ModelError         a network cannot be built, or its weights do not fit
+    ├── StepError          a step of a recipe could not do its work, or had no effect
+    ├── StoreError         the store cannot be opened or used
+    │   └── RunNotFound    no run has that id
+    ├── RunStateError      a run is not in a state in which this can be done
+    ├── FleetError         no broker, no such device, or a device did not answer
+    └── Cancelled          somebody cancelled the run (not a failure)
+"""
+
+from slimcast_edge.errors import SlimcastError
+
+
+class RecipeError(SlimcastError):
+    """A recipe is wrong.
+
+    Attributes:
+        problems: (path, message) of everything that is wrong, in the order of the file. The path of a step's
+            field reads ``steps.2.target.macs``.
+    """
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        lines = [f"  {path or 'recipe'}: {message}" for path, message in problems]
+        super().__init__("The recipe has errors:\n" + "\n".join(lines))
+
+
+class DataError(SlimcastError):
+    """A data set is missing or damaged: which file, what was expected, what came."""
+
+
+class ModelError(SlimcastError):
+    """A network cannot be built, or its weights do not fit."""
+
+
+class StepError(SlimcastError):
+    """A step could not do its work, or had no effect."""
+
+
+class StoreError(SlimcastError):
+    """The store cannot be opened or used."""
+
+
+class RunNotFound(StoreError):
+    """No run has that id."""
+
+
+class RunStateError(SlimcastError):
+    """A run is not in a state in which this can be done."""
+
+
+class FleetError(SlimcastError):
+    """No broker, no such device, or a device did not answer."""
+
+
+class Cancelled(SlimcastError):
+    """Somebody cancelled the run."""

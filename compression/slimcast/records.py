@@ -1,0 +1,125 @@
+"""Frozen records that all layers share. They import nothing of the engine."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    def is_finished(self) -> bool:
+        """Return whether the run has ended for good; its row never changes again, unless it is resumed."""
+        return self in {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}
+
+    def can_resume(self) -> bool:
+        """Return whether the run can go on from its last finished step."""
+        return self in {RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One figure, with all that makes it honest.
+
+    Attributes:
+        name: accuracy, params, macs, size_bytes, compressed_bytes, sparsity, agreement, latency_p50_ms,
+            latency_p90_ms, peak_rss_mb.
+        unit: "" for counts and fractions (accuracy and sparsity are fractions from 0 to 1), else SI.
+        n: how many samples it rests on. spread: standard deviation over them, in `unit`; 0 where it is exact.
+        machine: where it was measured; "" where that makes no difference.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    higher_is_better: bool
+    n: int = 1
+    spread: float = 0.0
+    machine: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A model that a step of a run has left, and what was measured on it.
+
+    Attributes:
+        name: unique in its run: the step's number and what it made, such as ``2-prune`` or ``4-int8``.
+        step: index of the step in the recipe, from 0.
+        artifact: sha256 of the .onnx file in the artifact store, None where a variant has none.
+    """
+
+    run_id: str
+    name: str
+    step: int
+    step_kind: str
+    numeric_kind: str
+    artifact: str | None
+    measurements: tuple[Measurement, ...] = ()
+
+    def value(self, name: str) -> float | None:
+        """Return a measured value, None where it was not measured."""
+        return next((m.value for m in self.measurements if m.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of a recipe. Times are Unix times in seconds."""
+
+    id: str
+    name: str
+    recipe_yaml: str
+    recipe_hash: str
+    state: RunState
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    heartbeat_at: float | None = None
+    progress: float = 0.0
+    activity: str = ""
+    error: str = ""
+    cancel_requested: bool = False
+    worker: str = ""
+
+
+class EventKind(StrEnum):
+    """What a run tells while it goes on."""
+
+    LOG = "log"
+    PROGRESS = "progress"
+    POINT = "point"
+    STEP = "step"
+    STATE = "state"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes:
+        seq: grows by one within a run.
+        data: ``log``: text, level. ``progress``: fraction (of the run), activity. ``point``: series, x, y, step
+            (a point of a live curve; series such as ``train loss`` or ``test accuracy``, x in epochs).
+            ``step``: index, kind, status (``started``, ``finished`` or ``skipped``). ``state``: state, reason.
+    """
+
+    run_id: str
+    seq: int
+    at: float
+    kind: EventKind
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The torch model after a finished step: sha256 of a safetensors file in the artifact store."""
+
+    run_id: str
+    step: int
+    file: str

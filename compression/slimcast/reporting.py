@@ -1,0 +1,60 @@
+"""How long work says how far it is, and learns that it should stop."""
+
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Where a step sends what it has to say. Every call is cheap; none may fail the work."""
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Tell a person something; `level` is info, warning or error."""
+
+    def progress(self, fraction: float, activity: str) -> None:
+        """Set how much is done, 0..1, and what is being done."""
+
+    def point(self, series: str, x: float, y: float, step: int) -> None:
+        """Add a point to a live curve; x in epochs of that step."""
+
+    def step(self, index: int, kind: str, status: str) -> None:
+        """Say that a step has started, finished or been skipped (its checkpoint was there)."""
+
+    def check_cancelled(self) -> None:
+        """Call at least once a second.
+
+        Raises:
+            Cancelled: somebody cancelled the run.
+        """
+
+
+class SilentReporter:
+    """Says nothing and is never cancelled: for library calls and tests."""
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Do nothing."""
+
+    def progress(self, fraction: float, activity: str) -> None:
+        """Do nothing."""
+
+    def point(self, series: str, x: float, y: float, step: int) -> None:
+        """Do nothing."""
+
+    def step(self, index: int, kind: str, status: str) -> None:
+        """Do nothing."""
+
+    def check_cancelled(self) -> None:
+        """Do nothing."""
+
+
+class ScaledReporter:
+    """Passes on to another reporter, with the progress mapped into a part of the whole."""
+
+    def __init__(self, inner: Reporter, start: float, end: float) -> None:
+        self._inner, self._start, self._end = inner, start, end
+        self.log = inner.log
+        self.point = inner.point
+        self.step = inner.step
+        self.check_cancelled = inner.check_cancelled
+
+    def progress(self, fraction: float, activity: str) -> None:
+        """Set how much of this part is done."""
+        self._inner.progress(self._start + (self._end - self._start) * fraction, activity)

@@ -1,0 +1,104 @@
+"""Settings of the studio, read once from the environment at the edge of the program and passed on as a value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from slimcast_edge.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where things are. Each field has its environment variable in docs/settings.md.
+
+    Attributes:
+        home: all state: database, artifacts, keys, logs.
+        data_root: data sets. weights_root: pretrained weights.
+        database_url: SQLAlchemy URL. artifact_url: fsspec URL of the artifact folder.
+        broker_url: ``mqtt://[user:password@]host[:port]``; empty means the embedded broker.
+        broker_port: port of the embedded broker on 127.0.0.1.
+        site: first level of every topic below ``slimcast/v1``.
+        dask_scheduler: address of a Dask scheduler; empty means an embedded one.
+        host, port: where the web app listens. token: what a browser must present; empty means none is asked
+            for on 127.0.0.1, and one is generated elsewhere.
+    """
+
+    home: Path
+    data_root: Path
+    weights_root: Path
+    database_url: str
+    artifact_url: str
+    broker_url: str
+    broker_port: int
+    site: str
+    dask_scheduler: str
+    host: str
+    port: int
+    token: str
+
+    @property
+    def keys_folder(self) -> Path:
+        """Folder of the studio's signing key."""
+        return self.home / "keys"
+
+    @property
+    def logs_folder(self) -> Path:
+        """Folder of one log file for each job."""
+        return self.home / "logs"
+
+    @property
+    def effective_broker_url(self) -> str:
+        """The broker that everybody connects to, embedded or not."""
+        return self.broker_url or f"mqtt://127.0.0.1:{self.broker_port}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings.
+
+        Raises:
+            SettingsError: a variable has a value that it cannot have.
+        """
+        env = os.environ if environment is None else environment
+        home = Path(env.get("SLIMCAST_HOME") or user_data_path("slimcast", appauthor=False)).expanduser().resolve()
+        cache = Path("~/.cache/slimcast").expanduser()
+        return cls(
+            home=home,
+            data_root=Path(env.get("SLIMCAST_DATA_ROOT") or cache / "data").expanduser().resolve(),
+            weights_root=Path(env.get("SLIMCAST_WEIGHTS_ROOT") or cache / "weights").expanduser().resolve(),
+            database_url=env.get("SLIMCAST_DATABASE_URL") or f"sqlite:///{home / 'slimcast.db'}",
+            artifact_url=env.get("SLIMCAST_ARTIFACT_URL") or f"file://{home / 'artifacts'}",
+            broker_url=env.get("SLIMCAST_BROKER_URL", ""),
+            broker_port=_port(env, "SLIMCAST_BROKER_PORT", 1883),
+            site=env.get("SLIMCAST_SITE") or "lab",
+            dask_scheduler=env.get("SLIMCAST_DASK_SCHEDULER", ""),
+            host=env.get("SLIMCAST_HOST") or "127.0.0.1",
+            port=_port(env, "SLIMCAST_PORT", 8501),
+            token=env.get("SLIMCAST_TOKEN", ""),
+        )
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that give a child process these same settings."""
+        return {
+            "SLIMCAST_HOME": str(self.home),
+            "SLIMCAST_DATA_ROOT": str(self.data_root),
+            "SLIMCAST_WEIGHTS_ROOT": str(self.weights_root),
+            "SLIMCAST_DATABASE_URL": self.database_url,
+            "SLIMCAST_ARTIFACT_URL": self.artifact_url,
+            "SLIMCAST_BROKER_URL": self.broker_url,
+            "SLIMCAST_BROKER_PORT": str(self.broker_port),
+            "SLIMCAST_SITE": self.site,
+            "SLIMCAST_DASK_SCHEDULER": self.dask_scheduler,
+            "SLIMCAST_HOST": self.host,
+            "SLIMCAST_PORT": str(self.port),
+            "SLIMCAST_TOKEN": self.token,
+        }
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise SettingsError(f"{name}={text!r} is no port. Expected a number from 1 to 65535.")
+    return int(text)
