@@ -1,0 +1,66 @@
+# The four commands of this project; CI runs the same ones.
+#
+#   make demo    install, then train, compress, publish and watch: from nothing to live frames
+#   make test    install what the tests need, run all of them
+#   make check   format, lint, types, layers
+#   make bench   every figure of the README, printed afresh
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: demo test check bench format install install-dev system-packages clean
+
+demo: $(VENV)/.studio
+	$(BIN)/slimcast demo
+
+test: $(VENV)/.dev system-packages
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run_all.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(VENV)/.studio
+install-dev: $(VENV)/.dev
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Slimcast needs Python 3.11 or newer, and $(PYTHON) is older. Choose another: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.studio: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Slimcast and what it needs (about 6 GB with PyTorch; some minutes the first time) ..."
+	$(PIP) -e ".[studio]"
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Slimcast with its test tools (about 6 GB with PyTorch; some minutes the first time) ..."
+	$(PIP) -e ".[studio,video,dev]"
+	@touch $@ $(VENV)/.studio
+
+# Chromium and Mosquitto for the end-to-end tests. Without root those tests skip and say what to install.
+system-packages:
+	@missing=""; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || missing="$$missing mosquitto"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing$$missing ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else \
+	  echo "Tests that need$$missing will skip. To run them: sudo apt-get install$$missing"; \
+	fi
+
+clean:
+	rm -rf $(VENV) dist build test-output .pytest_cache .mypy_cache .ruff_cache
