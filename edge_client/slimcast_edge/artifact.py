@@ -60,14 +60,18 @@ class GoldenSample(_Part):
             picture = Image.open(io.BytesIO(base64.b64decode(self.image, validate=True)), formats=["PNG"])
             pixels = np.asarray(picture)
         except (ValueError, OSError, Image.DecompressionBombError) as error:
-            raise ArtifactError(Refusal.NOT_AN_ARTIFACT, f"A golden sample is no PNG image: {error}") from error
+            raise ArtifactError(
+                Refusal.NOT_AN_ARTIFACT, f"A golden sample is no PNG image: {error}"
+            ) from error
         return pixels[..., None] if pixels.ndim == 2 else pixels
 
     @classmethod
     def from_pixels(cls, pixels: np.ndarray, logits: np.ndarray) -> "GoldenSample":
         """Pack an image, uint8 (H, W, C), with its logits, (K,)."""
         buffer = io.BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG", optimize=True)
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+            buffer, "PNG", optimize=True
+        )
         image = base64.b64encode(buffer.getvalue()).decode()
         # Seven digits keep a float32 apart from its neighbours; more would only be noise in the file.
         return cls(image=image, logits=[float(f"{value:.7g}") for value in logits])

@@ -229,9 +229,7 @@ class Reply(Payload):
 
 
 CommandName = Literal["view", "benchmark", "snapshot", "rollback"]
-Suffix = Literal[
-    "status", "about", "desired", "reported", "want", "frame", "result", "telemetry", "event"
-]
+Suffix = Literal["status", "about", "desired", "reported", "want", "frame", "result", "telemetry", "event"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +334,9 @@ def decode(kind: type[P], suffix: str, data: bytes | bytearray) -> P:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise WireError(f"Payload on {suffix!r} is invalid at {where or 'its root'}: {first['msg']}") from error
+        raise WireError(
+            f"Payload on {suffix!r} is invalid at {where or 'its root'}: {first['msg']}"
+        ) from error
 
 
 def check_size(suffix: str, data: bytes | bytearray) -> None:
@@ -352,7 +352,9 @@ def check_size(suffix: str, data: bytes | bytearray) -> None:
 
 def canonical_json(document: dict[str, Any]) -> bytes:
     """Return the one byte string that a JSON document has: sorted keys, no spaces, UTF-8."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def _checked_name(name: str) -> str:

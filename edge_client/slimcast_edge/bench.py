@@ -1,0 +1,102 @@
+"""Measures latency: the one way in which Slimcast does, on the server and on the device alike."""
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from slimcast_edge.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Time of one execution with a batch of one, ms, over `runs` executions."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    std_ms: float
+    runs: int
+
+
+def measure_latency(
+    runtime: Runtime,
+    images: np.ndarray | None = None,
+    *,
+    seconds: float = 1.0,
+    warmup: int = 5,
+    min_runs: int = 30,
+) -> Latency:
+    """Run images one at a time and time each.
+
+    Args:
+        runtime: an opened model.
+        images: uint8 (n, H, W, C), used in turn; None: noise, which takes as long.
+        seconds: how long to measure.
+        warmup: executions before that, not counted.
+        min_runs: executions to count at least, however long they take.
+
+    Raises:
+        RuntimeFailure: the model fails.
+    """
+    batch = noise(runtime) if images is None else images
+    batches = [np.ascontiguousarray(batch[i : i + 1]) for i in range(len(batch))]
+    for i in range(warmup):
+        runtime.run(batches[i % len(batches)])
+    times_ns: list[int] = []
+    end = time.perf_counter_ns() + int(seconds * 1e9)
+    while len(times_ns) < min_runs or time.perf_counter_ns() < end:
+        image = batches[len(times_ns) % len(batches)]
+        start = time.perf_counter_ns()
+        runtime.run(image)
+        times_ns.append(time.perf_counter_ns() - start)
+    times_ms = np.asarray(times_ns) / 1e6
+    p50, p90, p99 = (float(value) for value in np.percentile(times_ms, (50, 90, 99)))
+    return Latency(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=float(times_ms.mean()),
+        std_ms=float(times_ms.std()),
+        runs=len(times_ms),
+    )
+
+
+def noise(runtime: Runtime, count: int = 4) -> np.ndarray:
+    """Return random images that fit the model, uint8 (count, H, W, C); always the same ones."""
+    size = runtime.info.input
+    shape = (count, size.height, size.width, size.channels)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def describe_machine() -> str:
+    """Return what a figure was measured on, such as ``Raspberry Pi 5 Model B, 4 cores, Linux aarch64``."""
+    return f"{hardware()}, {cores()} cores, {platform.system()} {platform.machine()}"
+
+
+def hardware() -> str:
+    """Return the board's name, else the processor's."""
+    board = _read("/proc/device-tree/model").rstrip("\0 \n")
+    if board:
+        return board
+    for line in _read("/proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return " ".join(value.split())
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""

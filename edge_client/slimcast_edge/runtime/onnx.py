@@ -1,0 +1,113 @@
+"""ONNX Runtime on the CPU."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, ArtifactInfo, NumericKind
+from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure
+
+PROVIDER = "CPUExecutionProvider"
+_WARNINGS_ARE_NOT_FOR_USERS = 3
+# What ONNX Runtime says of an operator that it does not know, or has no kernel for.
+_UNKNOWN_OPERATOR = (
+    "is not a registered function/op",
+    "No Op registered for",
+    "NOT_IMPLEMENTED",
+    "No opset import",
+)
+
+
+class OnnxRuntime:
+    """A session of ONNX Runtime that computes with `threads` threads and sleeps between two frames."""
+
+    def __init__(self, model: Path | bytes, info: ArtifactInfo, *, threads: int) -> None:
+        self.info = info
+        self.provider = PROVIDER
+        self.threads = threads
+        self._shape = (info.input.height, info.input.width, info.input.channels)
+        self._session: Any = _open(model, info, threads)
+        self._check_signature()
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Classify images, uint8 (N, H, W, C): logits, float32 (N, K)."""
+        if images.dtype != np.uint8 or images.shape[1:] != self._shape:
+            raise RuntimeFailure(
+                f"Model {self.info.name!r} takes uint8 images of {self._shape} (height, width, channels), "
+                f"not {images.dtype} of shape {images.shape}."
+            )
+        if self._session is None:
+            raise RuntimeFailure(f"Model {self.info.name!r} is closed.")
+        try:
+            logits: np.ndarray = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
+        except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
+            raise RuntimeFailure(
+                f"Model {self.info.name!r} failed on an image: {_first_line(error)}"
+            ) from error
+        if logits.shape != (len(images), len(self.info.labels)):
+            raise RuntimeFailure(
+                f"Model {self.info.name!r} gave logits of shape {logits.shape}; "
+                f"expected ({len(images)}, {len(self.info.labels)}), one for each label."
+            )
+        return logits
+
+    def close(self) -> None:
+        """Let go of the session and its memory."""
+        self._session = None
+
+    def _check_signature(self) -> None:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        takes = [(item.name, item.type) for item in inputs]
+        if takes != [(INPUT_NAME, "tensor(uint8)")]:
+            raise ArtifactError(
+                Refusal.NOT_AN_ARTIFACT,
+                f"Artifact {self.info.name!r} must take only {INPUT_NAME!r} of uint8; it takes {takes}.",
+            )
+        gives = {item.name: item.type for item in outputs}
+        if gives.get(OUTPUT_NAME) != "tensor(float)":
+            raise ArtifactError(
+                Refusal.NOT_AN_ARTIFACT,
+                f"Artifact {self.info.name!r} must give {OUTPUT_NAME!r} of float32; it gives {gives}.",
+            )
+        fixed = [
+            (want, got)
+            for want, got in zip(self._shape, inputs[0].shape[1:], strict=False)
+            if isinstance(got, int)
+        ]
+        if len(inputs[0].shape) != 4 or any(want != got for want, got in fixed):
+            raise ArtifactError(
+                Refusal.NOT_AN_ARTIFACT,
+                f"Artifact {self.info.name!r} describes an input of {self._shape}, but its graph takes "
+                f"{tuple(inputs[0].shape[1:])}.",
+            )
+
+
+def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _WARNINGS_ARE_NOT_FOR_USERS
+    # Spinning threads would burn the battery, and the time of the camera's other threads, between two frames.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if info.numeric_kind is NumericKind.WEIGHT_ONLY:
+        # Unpack the weights once, at load. On a static int8 model this would turn the integer kernels off.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=[PROVIDER])
+    except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
+        text = _first_line(error)
+        if any(mark in text for mark in _UNKNOWN_OPERATOR):
+            raise ArtifactError(
+                Refusal.UNKNOWN_OPERATOR,
+                f"ONNX Runtime {onnxruntime.__version__} cannot run {info.name!r}: {text}",
+            ) from error
+        raise RuntimeFailure(f"ONNX Runtime cannot open {info.name!r}: {text}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
