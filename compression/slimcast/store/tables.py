@@ -1,0 +1,101 @@
+"""The tables. Every change here needs a migration in migrations/versions and a new `SCHEMA_REVISION`."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA_REVISION = "0001"
+"""The newest migration: a database that is there already is opened without loading Alembic."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+runs = Table(
+    "run",
+    metadata,
+    Column("id", String(10), primary_key=True),  # begins with the time: its order is the order of creation
+    Column("name", String(100), nullable=False),
+    Column("recipe_yaml", Text, nullable=False),
+    Column("recipe_hash", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("heartbeat_at", Double),
+    Column("progress", Double, nullable=False),
+    Column("activity", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("worker", String(200), nullable=False),
+    Index(None, "state", "id"),
+)
+
+events = Table(
+    "event",
+    metadata,
+    Column("run_id", String(10), ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index(None, "run_id", "kind", "seq"),
+)
+
+variants = Table(
+    "variant",
+    metadata,
+    Column("run_id", String(10), ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("step", Integer, nullable=False),
+    Column("step_kind", String(50), nullable=False),
+    Column("numeric_kind", String(16), nullable=False),
+    Column("artifact", String(64)),
+)
+
+measurements = Table(
+    "measurement",
+    metadata,
+    Column("run_id", String(10), primary_key=True),
+    Column("variant", String(100), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(100), nullable=False),
+    Column("value", Double, nullable=False),
+    Column("unit", String(20), nullable=False),
+    Column("higher_is_better", Boolean, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("spread", Double, nullable=False),
+    Column("machine", Text, nullable=False),
+    ForeignKeyConstraint(["run_id", "variant"], ["variant.run_id", "variant.name"], ondelete="CASCADE"),
+)
+
+checkpoints = Table(
+    "checkpoint",
+    metadata,
+    Column("run_id", String(10), ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("file", String(64), nullable=False),
+)
+
+device_revisions = Table(
+    "device_revision",
+    metadata,
+    Column("device", String(64), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)
