@@ -1,0 +1,1 @@
+"""Pieces of pages: `show(...) -> value`; each owns its own state."""

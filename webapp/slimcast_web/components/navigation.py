@@ -1,0 +1,42 @@
+"""Going from page to page, and what the address says: links that can be sent to somebody work."""
+
+from typing import Any, NoReturn
+
+import streamlit as st
+
+_PAGES = "slimcast-pages"
+
+
+def register(pages: dict[str, Any]) -> None:
+    """Remember this session's pages by name; the main script calls this at each run."""
+    st.session_state[_PAGES] = pages
+
+
+def parameter(name: str) -> str:
+    """Return a query parameter, "" when it is not there."""
+    return st.query_params.get(name, "")
+
+
+def flag(name: str) -> bool:
+    """Return whether a query parameter is set to something like yes."""
+    return parameter(name).lower() in {"1", "true", "yes"}
+
+
+def remember(name: str, value: str) -> None:
+    """Put what is being looked at into the address."""
+    if value and st.query_params.get(name) != value:
+        st.query_params[name] = value
+    elif not value and name in st.query_params:
+        del st.query_params[name]
+
+
+def go(page: str, **parameters: str) -> NoReturn:
+    """Leave for another page."""
+    st.switch_page(st.session_state[_PAGES][page], query_params=parameters)
+
+
+def link(page: str, label: str, *, icon: str | None = None, **parameters: str) -> None:
+    """Show a link to another page; nothing where that page does not exist (a page tested on its own)."""
+    target = st.session_state.get(_PAGES, {}).get(page)
+    if target is not None:
+        st.page_link(target, label=label, icon=icon, query_params=parameters or None)

@@ -1,0 +1,27 @@
+"""What a page says when there is nothing to show, or something is wrong."""
+
+import streamlit as st
+
+from slimcast.errors import SlimcastError
+from slimcast_web.services import studio
+
+
+def studio_or_stop() -> studio.Studio:
+    """Return the open studio; where there is none, say so and end the page."""
+    try:
+        return studio.current()
+    except studio.StudioClosed as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+def error(problem: SlimcastError) -> None:
+    """Show a failure in the words it brought. Plain text: names in it may come from anywhere."""
+    with st.container(key="notice-error"):
+        st.error("That did not work.", icon=":material/error:")
+        st.code(str(problem), language=None, wrap_lines=True)
+
+
+def empty(text: str, *, icon: str = ":material/inbox:") -> None:
+    """Say that there is nothing yet, and what to do about it."""
+    st.info(text, icon=icon)

@@ -1,0 +1,120 @@
+"""One check for pages, WebSockets and downloads: the token, and that a browser's WebSocket comes from our page."""
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+OPEN_PATHS = frozenset({"/healthz"})
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+COOKIE_SECONDS = 30 * 24 * 3600
+
+_SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Slimcast: token needed</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:18vh auto 0;padding:0 1rem;color:#12211f}
+input,button{font:inherit;padding:.5rem .75rem;border-radius:8px;border:1px solid #8a9a9b}
+button{background:#0f766e;color:#fff;border-color:#0f766e}label{display:block;margin-bottom:.5rem}</style>
+<h1>This studio asks for its token</h1>
+<p>Open the address that the studio printed when it started, or enter the token from it.</p>
+<form method="get"><label for="token">Token</label>
+<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
+<button>Open Slimcast</button></form></html>"""
+
+
+class TokenMiddleware:
+    """Lets a request through that presents the token: as ``?token=``, in the cookie, or as a bearer.
+
+    Without a token (only on 127.0.0.1) it still refuses what a foreign web page could do to a local server:
+    requests under another host name (DNS rebinding) and WebSockets from another origin.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, cookie: str) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._cookie = cookie
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, redirect, or refuse."""
+        if scope["type"] not in {"http", "websocket"} or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        refusal = self._check(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await refusal(scope, receive, send)
+
+    def _check(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if scope["type"] == "websocket" and not same_origin(headers):
+            return PlainTextResponse("WebSocket from another origin.", status_code=403)
+        if not self._token:
+            return None if _host_name(headers) in LOOPBACK_NAMES else _wrong_host(headers)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        from_query = dict(query).get("token")
+        if from_query is not None and self._matches(from_query):
+            if scope["type"] == "http" and not scope["path"].startswith("/api/"):
+                return self._remember(scope, query)
+            return None
+        if self._matches(_bearer(headers)) or self._matches(_cookie(headers, self._cookie)):
+            return None
+        return HTMLResponse(_SIGN_IN, status_code=401, headers={"WWW-Authenticate": "Bearer"})
+
+    def _remember(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
+        rest = urlencode([(name, value) for name, value in query if name != "token"])
+        # A path that starts with two slashes would be another host to the browser.
+        path = "/" + scope["path"].lstrip("/\\")
+        response = RedirectResponse(path + (f"?{rest}" if rest else ""), status_code=303)
+        response.set_cookie(
+            self._cookie,
+            self._token.decode(),
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="lax",
+            secure=scope.get("scheme") == "https",
+        )
+        return response
+
+    def _matches(self, presented: str) -> bool:
+        return hmac.compare_digest(presented.encode("utf-8", "replace"), self._token)
+
+
+def same_origin(headers: Headers) -> bool:
+    """Return whether a WebSocket comes from our own page, or from a program (which sends no origin)."""
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _host_name(headers: Headers) -> str:
+    try:
+        return (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _wrong_host(headers: Headers) -> Response:
+    text = (
+        f"This studio answers to 127.0.0.1 and localhost only, not to {_host_name(headers)[:100]!r}. "
+        "To reach it under another name, set SLIMCAST_TOKEN and start it again."
+    )
+    return PlainTextResponse(text, status_code=403)
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def _cookie(headers: Headers, name: str) -> str:
+    jar: SimpleCookie[Any] = SimpleCookie()
+    try:
+        jar.load(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return jar[name].value if name in jar else ""

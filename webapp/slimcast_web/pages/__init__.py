@@ -1,0 +1,1 @@
+"""The pages: title, components, one service call, render."""

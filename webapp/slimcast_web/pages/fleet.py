@@ -1,0 +1,4 @@
+"""Stub."""
+import streamlit as st
+def show() -> None:
+    st.title("fleet")

@@ -1,0 +1,178 @@
+"""``/api/live``: one WebSocket for the whole wall; and the same cameras as MJPEG and as a single JPEG."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from slimcast.errors import FleetError
+from slimcast_web.services import live, studio
+
+STATES_EVERY_S = 1.0
+FIRST_FRAME_S = 10.0
+BOUNDARY = "slimcast-frame"
+MAX_MESSAGE_CHARS = 10_000
+
+closing = asyncio.Event()
+"""Set when the server is about to stop; ends the MJPEG streams, which would go on for ever."""
+
+_streams: set[asyncio.Event] = set()
+
+
+def close_streams() -> None:
+    """End all MJPEG streams. Call it in the event loop."""
+    closing.set()
+    for news in _streams:
+        news.set()
+
+
+class _Request:
+    """What the viewer has asked for last. ``"*"`` follows the fleet as it grows."""
+
+    def __init__(self) -> None:
+        self.devices: list[str] = []
+        self.everything = False
+        self.window = 0
+
+
+async def live_socket(websocket: WebSocket) -> None:
+    """Serve one wall.
+
+    From the browser, text: ``{"devices": ["cam1"] or "*", "window": 2}`` and ``{"ack": "cam1"}``.
+    To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states]}``.
+    """
+    await websocket.accept()
+    loop = asyncio.get_running_loop()
+    news = asyncio.Event()
+    viewer = live.Viewer(studio.current().hub, lambda: _wake(loop, news))
+    wanted = _Request()
+    tasks = [
+        asyncio.create_task(_listen(websocket, viewer, wanted)),
+        asyncio.create_task(_send_frames(websocket, viewer, news)),
+        asyncio.create_task(_send_states(websocket, viewer, wanted)),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    except (WebSocketDisconnect, RuntimeError):
+        pass  # the browser has gone, also in the middle of a message
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(viewer.close)
+
+
+async def _listen(websocket: WebSocket, viewer: live.Viewer, wanted: _Request) -> None:
+    while True:
+        message = _parse(await websocket.receive_text())
+        if isinstance(message.get("ack"), str):
+            viewer.acknowledge(message["ack"])
+        devices = message.get("devices")
+        if devices == "*" or isinstance(devices, list):
+            window = message.get("window")
+            wanted.window = window if isinstance(window, int) else 0
+            wanted.everything = devices == "*"
+            wanted.devices = [name for name in devices if isinstance(name, str)] if isinstance(devices, list) else []
+            await _apply(viewer, wanted)
+
+
+async def _send_frames(websocket: WebSocket, viewer: live.Viewer, news: asyncio.Event) -> None:
+    while True:
+        news.clear()
+        packet = viewer.take()
+        if packet is None:
+            await news.wait()
+            continue
+        # Comes back only once the socket's buffer has room again.
+        await websocket.send_bytes(live.pack(packet))
+
+
+async def _send_states(websocket: WebSocket, viewer: live.Viewer, wanted: _Request) -> None:
+    while True:
+        states = await asyncio.to_thread(live.device_states, studio.current().hub)
+        await websocket.send_text(json.dumps({"devices": states}))
+        await asyncio.sleep(STATES_EVERY_S)
+        await _apply(viewer, wanted)
+
+
+async def _apply(viewer: live.Viewer, wanted: _Request) -> None:
+    devices = wanted.devices
+    if wanted.everything:
+        devices = [device.name for device in studio.current().hub.devices()]
+    await asyncio.to_thread(viewer.want, devices, wanted.window)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if len(text) > MAX_MESSAGE_CHARS:
+        return {}
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(news.set)
+
+
+async def mjpeg(request: Request) -> Response:
+    """Stream one camera as ``multipart/x-mixed-replace``, for browsers, VLC and recorders."""
+    device = request.path_params["device"]
+    try:
+        studio.current().hub.device(device)
+    except FleetError as error:
+        return PlainTextResponse(str(error), status_code=404)
+    return StreamingResponse(
+        _parts(device),
+        media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
+        # "identity" keeps the compressing middleware from buffering the stream.
+        headers={"Cache-Control": "no-store", "Content-Encoding": "identity"},
+    )
+
+
+async def _parts(device: str) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    news = asyncio.Event()
+    viewer = live.Viewer(studio.current().hub, lambda: _wake(loop, news))
+    _streams.add(news)
+    try:
+        await asyncio.to_thread(viewer.want, [device])
+        while not closing.is_set():
+            news.clear()
+            packet = viewer.take()
+            if packet is None:
+                await news.wait()
+                continue
+            head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(packet.jpeg)}\r\n\r\n"
+            yield head.encode() + packet.jpeg + b"\r\n"
+    finally:
+        _streams.discard(news)
+        viewer.close()
+
+
+async def snapshot(request: Request) -> Response:
+    """Return the newest frame of a camera, waiting for one if nobody has been watching."""
+    device = request.path_params["device"]
+    hub = studio.current().hub
+    try:
+        hub.device(device)
+    except FleetError as error:
+        return PlainTextResponse(str(error), status_code=404)
+    stream = _parts(device)
+    try:
+        part = await asyncio.wait_for(anext(stream), FIRST_FRAME_S)
+    except TimeoutError:
+        text = f"No frame came from {device!r} within {FIRST_FRAME_S:.0f} s. Is its client running?"
+        return PlainTextResponse(text, status_code=504)
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]
+    jpeg = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})

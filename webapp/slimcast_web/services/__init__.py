@@ -1,0 +1,1 @@
+"""What the pages and routes need to know and do. Neither Streamlit nor torch."""

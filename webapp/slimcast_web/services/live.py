@@ -1,0 +1,136 @@
+"""Frames for viewers: the newest of each camera, and never more than a few on their way."""
+
+import json
+import struct
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import Any, Protocol
+
+from slimcast.errors import FleetError
+
+MAX_DEVICES = 64
+MAX_WINDOW = 8
+
+
+class Packet(Protocol):
+    """A frame as the hub hands it on (`slimcast.fleet` FramePacket)."""
+
+    device: str
+    jpeg: bytes
+    result: Any
+    received_at: float
+
+
+class Viewer:
+    """One viewer's share of the frames. Thread-safe: the hub's thread fills it, the socket's task empties it.
+
+    For each camera it keeps at most one waiting frame, the newest; and no frame goes out while `window` of that
+    camera's frames are unacknowledged. So a viewer that stalls costs one frame a camera, and sees the present
+    when it comes back.
+    """
+
+    def __init__(self, hub: Any, wake: Callable[[], None]) -> None:
+        self.name = f"web-{uuid.uuid4().hex[:12]}"
+        self.replaced = 0
+        self._hub = hub
+        self._wake = wake
+        self._lock = Lock()
+        self._changing = Lock()
+        self._stops: dict[str, Callable[[], None]] = {}
+        self._waiting: OrderedDict[str, Packet] = OrderedDict()
+        self._unacknowledged: dict[str, int] = {}
+        self._window = 0
+
+    def want(self, devices: Iterable[str], window: int = 0) -> None:
+        """Watch exactly these cameras; `window` frames may be unacknowledged, 0 means the viewer never does."""
+        with self._changing:
+            self._change(list(dict.fromkeys(devices))[:MAX_DEVICES], window)
+
+    def acknowledge(self, device: str) -> None:
+        """Note that the viewer has drawn a frame of this camera."""
+        with self._lock:
+            left = self._unacknowledged.get(device, 0)
+            self._unacknowledged[device] = max(0, left - 1)
+        self._wake()
+
+    def take(self) -> Packet | None:
+        """Return the next frame that may go out, None when there is none; cameras take turns."""
+        with self._lock:
+            for name in self._waiting:
+                if self._window and self._unacknowledged.get(name, 0) >= self._window:
+                    continue
+                if self._window:
+                    self._unacknowledged[name] = self._unacknowledged.get(name, 0) + 1
+                return self._waiting.pop(name)
+        return None
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait here: never more than one for each camera."""
+        with self._lock:
+            return len(self._waiting)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.want([])
+
+    def _change(self, wanted: list[str], window: int) -> None:
+        with self._lock:
+            self._window = max(0, min(window, MAX_WINDOW))
+            gone = [self._stops.pop(name) for name in list(self._stops) if name not in wanted]
+            for name in [name for name in self._waiting if name not in wanted]:
+                del self._waiting[name]
+            self._unacknowledged = {name: n for name, n in self._unacknowledged.items() if name in wanted}
+            new = [name for name in wanted if name not in self._stops]
+        for stop in gone:
+            stop()
+        for name in new:
+            try:
+                stop = self._hub.watch(name, self.name, self._receive)
+            except FleetError:
+                continue  # not known yet; the next call may find it
+            with self._lock:
+                self._stops[name] = stop
+
+    def _receive(self, packet: Packet) -> None:
+        with self._lock:
+            # Its place in the queue stays, so that a fast camera does not starve a slow one.
+            self.replaced += packet.device in self._waiting
+            self._waiting[packet.device] = packet
+        self._wake()
+
+
+def pack(packet: Packet) -> bytes:
+    """Return the message for one frame: length of the header (4 bytes, big-endian), header (JSON), JPEG."""
+    result = packet.result.model_dump(mode="json") if packet.result is not None else None
+    header = json.dumps(
+        {
+            "device": packet.device,
+            "result": result,
+            "received_at": packet.received_at,
+            "sent_at": time.time(),
+        },
+        separators=(",", ":"),
+    ).encode()
+    return struct.pack(">I", len(header)) + header + packet.jpeg
+
+
+def device_states(hub: Any) -> list[dict[str, Any]]:
+    """Return what the wall says of each camera beside its picture."""
+    states = []
+    for device in hub.devices():
+        telemetry, reported = device.telemetry, device.reported
+        states.append(
+            {
+                "device": device.name,
+                "online": bool(device.online),
+                "model": reported.active_name if reported else "",
+                "state": reported.state.value if reported else "",
+                "fps": round(telemetry.fps, 1) if telemetry else None,
+                "latency_ms": round(telemetry.latency_p50_ms, 2) if telemetry else None,
+            }
+        )
+    return states
