@@ -6,14 +6,15 @@ Torch-free, so that pages and the command line can check a recipe without loadin
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from slimcast_edge.registry import Registry
 
 from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS, STEPS
 from slimcast.errors import RecipeError
-from slimcast_edge.registry import Registry
 
 
 class _Part(BaseModel):
@@ -28,7 +29,7 @@ class ModelSpec(_Part):
 
 
 class DataSpec(_Part):
-    """Which data. `image_size` in pixels (square); None keeps the data's own size, or the network's minimum."""
+    """Which data. `image_size` in pixels (square); None: the data's own, or the network's minimum."""
 
     name: str
     image_size: int | None = Field(default=None, ge=8, le=512)
@@ -113,7 +114,7 @@ class Recipe(_Part):
     def _quantization_comes_last(self) -> "Recipe":
         for step in self.steps[:-1]:
             if step.kind == "quantize":
-                raise ValueError("'quantize' makes the final artifact: no step can follow it")
+                raise ValueError(_QUANTIZE_LAST)
         return self
 
     @property
@@ -135,10 +136,12 @@ def parse_recipe(text: str) -> Recipe:
     """Read a recipe from YAML.
 
     Raises:
-        RecipeError: with everything that is wrong at once: syntax, fields, unknown networks, data or criteria.
+        RecipeError: with everything that is wrong at once: syntax, fields, unknown names.
     """
     try:
         document = yaml.safe_load(text)
+    except RecursionError as error:
+        raise RecipeError([("", "it is nested too deeply")]) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -146,12 +149,11 @@ def parse_recipe(text: str) -> Recipe:
         raise RecipeError([(where, str(problem))]) from error
     if not isinstance(document, dict):
         raise RecipeError([("", "expected a mapping with the keys name, model, data and steps")])
-    problems = _unknown_names(document)
+    problems = _unknown_names(document) + _steps_after_quantize(document)
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
-        problems += [(_path(item["loc"]), item["msg"]) for item in error.errors()]
-        raise RecipeError(problems) from error
+        raise RecipeError(_in_order(problems + _explain(error), document)) from error
     if problems:
         raise RecipeError(problems)
     return recipe
@@ -196,7 +198,105 @@ def _get(document: dict[str, Any], section: str, key: str) -> Any:
     return part.get(key) if isinstance(part, dict) else None
 
 
+def _steps_after_quantize(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Find steps that cannot be where they are, even when other errors keep `Recipe` from being built."""
+    steps = document.get("steps")
+    kinds = (
+        [step.get("kind") if isinstance(step, dict) else None for step in steps]
+        if isinstance(steps, list)
+        else []
+    )
+    return [(f"steps.{index}", _QUANTIZE_LAST) for index, kind in enumerate(kinds[:-1]) if kind == "quantize"]
+
+
+def _explain(error: ValidationError) -> list[tuple[str, str]]:
+    """Say in plain English what pydantic found; leave out what only follows from something else."""
+    found = error.errors(include_url=False)
+    in_steps = any(item["loc"][:1] == ("steps",) and len(item["loc"]) > 1 for item in found)
+    problems = []
+    for item in found:
+        if item["type"] == "too_short" and in_steps:
+            continue  # pydantic does not count the steps that are wrong
+        if item["type"] == "value_error" and not item["loc"]:
+            continue  # the order of the steps: `_steps_after_quantize` has said it, and where
+        problems.append((_path(item["loc"]), _plain(item)))
+    return problems
+
+
+def _plain(item: ErrorDetails) -> str:
+    kind, context, given = item["type"], item.get("ctx", {}), item["input"]
+    shown = f", but is {given!r}" if isinstance(given, str | int | float | bool) else ""
+    if kind == "extra_forbidden":
+        return f"unknown field; known: {', '.join(_known_fields(item['loc']))}"
+    if kind == "union_tag_invalid":
+        return f"unknown step {context['tag']!r}; known: {', '.join(STEPS.names())}"
+    if kind == "union_tag_not_found":
+        return f"expected a mapping with a 'kind'; known kinds: {', '.join(STEPS.names())}"
+    if kind in _BOUNDS:
+        limit = next(iter(context.values()))
+        return f"must be {_BOUNDS[kind]} {limit:g}{shown}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}{shown}"
+    if kind == "too_short":
+        return "must have at least one step"
+    return _PLAIN[kind] + shown if kind in _PLAIN else item["msg"]
+
+
+_QUANTIZE_LAST = "'quantize' makes the final artifact: no step can follow it"
+_BOUNDS = {
+    "less_than": "less than",
+    "less_than_equal": "at most",
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+}
+_WHOLE, _MAPPING = "must be a whole number", "must be a mapping of fields"
+_PLAIN = {
+    "missing": "missing; it has no default",
+    "string_type": "must be text",
+    "string_pattern_mismatch": "must be 1 to 100 of the characters A-Z a-z 0-9 _ . - and begin with a letter or digit",
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "tuple_type": "must be a list of steps",
+    "too_long": "has too many entries",
+}
+
+
+def _known_fields(location: tuple[int | str, ...]) -> list[str]:
+    """Return the fields of the part in which an unknown one stands."""
+    part: Any = Recipe
+    for name in location[:-1]:
+        if isinstance(name, str) and name in part.model_fields:
+            annotation = part.model_fields[name].annotation
+            candidates = [annotation, *get_args(annotation)]
+            part = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), part)
+        elif name in STEPS:
+            part = STEPS[str(name)].load()
+    return list(part.model_fields)
+
+
+def _in_order(problems: list[tuple[str, str]], document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Sort problems as a reader meets them: by the order of the file's keys, then by step."""
+    keys = [str(key) for key in document]
+
+    def place(problem: tuple[str, str]) -> tuple[int, int]:
+        first, *rest = problem[0].split(".")
+        return (
+            keys.index(first) if first in keys else len(keys),
+            int(rest[0]) if rest and rest[0].isdecimal() else 0,
+        )
+
+    return sorted(problems, key=place)
+
+
 def _path(location: tuple[int | str, ...]) -> str:
-    # Pydantic puts the discriminator ("train") between a step's index and its field; a reader has no use for it.
+    # Pydantic puts the discriminator ("train") between a step's index and its field; readers have no use for it.
     kinds = set(STEPS.names())
     return ".".join(str(part) for i, part in enumerate(location) if not (i == 2 and part in kinds))
