@@ -1,6 +1,5 @@
-"""Makes small real artifacts: networks that classify without having been trained, so that tests know the answer."""
+"""Makes small real artifacts: networks that classify without training, so that tests know the answer."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,6 @@ from slimcast_edge.artifact import METADATA_KEY, ArtifactInfo, Golden, GoldenSam
 OPSET = 17
 IR_VERSION = 8
 LABELS = ("dark", "bright", "left", "right")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """Input of a made network, pixels."""
-
-    side: int = 32
-    channels: int = 1
 
 
 def make_artifact(
@@ -47,7 +38,8 @@ def make_artifact(
     """
     model = make_model(side=side, channels=channels, bias=bias, ballast_bytes=ballast_bytes)
     samples = [
-        GoldenSample.from_pixels(image, run_reference(image, bias=bias)) for image in sample_images(side, channels)
+        GoldenSample.from_pixels(image, run_reference(image, bias=bias))
+        for image in sample_images(side, channels)
     ]
     info = ArtifactInfo(
         name=name,
@@ -69,7 +61,9 @@ def finish(model: onnx.ModelProto, info: ArtifactInfo) -> bytes:
     return model.SerializeToString()
 
 
-def make_model(*, side: int = 32, channels: int = 1, bias: float = 0.0, ballast_bytes: int = 0) -> onnx.ModelProto:
+def make_model(
+    *, side: int = 32, channels: int = 1, bias: float = 0.0, ballast_bytes: int = 0
+) -> onnx.ModelProto:
     """Return the network alone: a convolution that averages each half, then a linear layer."""
     half = side // 2
     weights = {
@@ -80,11 +74,15 @@ def make_model(*, side: int = 32, channels: int = 1, bias: float = 0.0, ballast_
         "flat": np.array([0, 2], np.int64),
     }
     if ballast_bytes:
-        weights["ballast"] = np.random.default_rng(len(str(bias))).integers(0, 256, ballast_bytes, dtype=np.uint8)
+        weights["ballast"] = np.random.default_rng(len(str(bias))).integers(
+            0, 256, ballast_bytes, dtype=np.uint8
+        )
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["planes", "kernel"], ["halves"], strides=[side, half], kernel_shape=[side, half]),
+        helper.make_node(
+            "Conv", ["planes", "kernel"], ["halves"], strides=[side, half], kernel_shape=[side, half]
+        ),
         helper.make_node("Reshape", ["halves", "flat"], ["features"]),
         helper.make_node("Gemm", ["features", "mix", "offset"], ["logits"]),
     ]

@@ -1,0 +1,301 @@
+"""A connection that keeps itself up: reconnects, subscribes again, notices a dead link, drops the foreign.
+
+Two threads: one for the network, which only moves bytes, and one worker that calls the owner. A client object
+of paho lives for one connection: nothing that was queued for a broker that went away is sent to the next one.
+Owners re-publish their state in `on_connect`.
+"""
+
+import contextlib
+import logging
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from slimcast_edge.errors import WireError
+from slimcast_edge.mqtt.address import BrokerAddress, parse_url
+from slimcast_edge.mqtt.inbox import Inbox, Received
+from slimcast_edge.wire import TOPICS, Address, check_size, parse_topic
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, MQTTMessageInfo
+
+logger = logging.getLogger(__name__)
+
+MIN_DELAY_S = 0.5
+MAX_DELAY_S = 10.0
+STABLE_AFTER_S = 10.0
+"""A connection that lasted this long was a good one: the next delay starts small again."""
+
+
+class Connection:
+    """A connection to a broker, and what arrives over it.
+
+    Args:
+        url: ``mqtt://[user:password@]host[:port]``.
+        client_id: unique at the broker; a second client of that name would throw the first out.
+        site: messages of other sites are dropped.
+        subscriptions: topic filters, subscribed to on every connect.
+        on_message: called by the worker thread for each message; what it raises is logged and counted.
+        on_connect: called by the worker thread after each connect, before any message of that connection.
+        will: topic and payload that the broker publishes when this end vanishes.
+        keepalive_s: silence after which the link is probed; after twice that it counts as dead.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client_id: str,
+        *,
+        site: str,
+        subscriptions: list[str],
+        on_message: Callable[[Address, bytes], None],
+        on_connect: Callable[[], None] | None = None,
+        will: tuple[str, bytes] | None = None,
+        keepalive_s: int = 10,
+    ) -> None:
+        self.address: BrokerAddress = parse_url(url)
+        self.counters: Counter[str] = Counter()
+        self._client_id, self._site, self._will = client_id, site, will
+        self._on_message, self._on_connect = on_message, on_connect
+        self._keepalive_s = keepalive_s
+        self._filters = dict.fromkeys(subscriptions)
+        self._subscribed: set[str] = set()
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+        self._refusal = ""
+        self._connected = threading.Event()
+        self._stopping = threading.Event()
+        self._inbox = Inbox()
+        self._threads = [
+            threading.Thread(target=self._network, name=f"mqtt-network-{client_id}", daemon=True),
+            threading.Thread(target=self._work, name=f"mqtt-worker-{client_id}", daemon=True),
+        ]
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and our subscriptions."""
+        return self._connected.is_set()
+
+    def start(self) -> None:
+        """Start connecting; returns at once."""
+        for thread in self._threads:
+            thread.start()
+
+    def wait_connected(self, timeout: float) -> bool:
+        """Wait until connected; return whether it is."""
+        return self._connected.wait(timeout)
+
+    def stop(self, last: tuple[str, bytes] | None = None, *, timeout: float = 1.5) -> None:
+        """Publish a last message, such as a status, if there is one; disconnect and end the threads.
+
+        Can be called again, and from any thread.
+        """
+        info = self.publish(*last) if last is not None else None
+        if info is not None:
+            with contextlib.suppress(RuntimeError, ValueError):
+                info.wait_for_publish(timeout / 2)
+        self._stopping.set()
+        self._inbox.close()
+        with self._lock:
+            client = self._client
+        if client is not None:
+            client.disconnect()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(max(0.05, deadline - time.monotonic()))
+
+    def publish(self, topic: str, payload: bytes) -> "MQTTMessageInfo | None":
+        """Send with the QoS and retain flag of the topic; None while not connected (nothing is kept).
+
+        Raises:
+            WireError: no topic of ours, or too large for it.
+        """
+        suffix = parse_topic(topic).suffix
+        check_size(suffix, payload)
+        with self._lock:
+            client = self._client
+        if client is None or not self.connected:
+            self.counters["unsent"] += 1
+            return None
+        row = TOPICS[suffix]
+        return client.publish(topic, payload, qos=row.qos, retain=row.retained)
+
+    def is_pending(self, info: "MQTTMessageInfo | None") -> bool:
+        """Return whether a message still waits to leave; False when its connection is gone."""
+        if info is None or not self.connected:
+            return False
+        try:
+            return not info.is_published()
+        except (RuntimeError, ValueError):
+            return False
+
+    def subscribe(self, topic_filter: str) -> None:
+        """Subscribe now and after every reconnect."""
+        with self._lock:
+            self._filters[topic_filter] = None
+            if self._client is not None and self.connected:
+                self._client.subscribe(topic_filter, _qos(topic_filter))
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        """Take a subscription back."""
+        with self._lock:
+            self._filters.pop(topic_filter, None)
+            if self._client is not None and self.connected:
+                self._client.unsubscribe(topic_filter)
+
+    # The network thread.
+
+    def _network(self) -> None:
+        delay_s = MIN_DELAY_S
+        told = ""
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            reason = self._one_connection()
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - started > STABLE_AFTER_S:
+                delay_s, told = MIN_DELAY_S, ""
+            wait_s = random.uniform(MIN_DELAY_S, max(MIN_DELAY_S, delay_s))  # many cameras, one broker
+            level = logging.DEBUG if reason == told else logging.WARNING
+            logger.log(level, "Broker %s: %s. Trying again in %.1f s.", self.address, reason, wait_s)
+            told = reason
+            self.counters["reconnects"] += 1
+            self._stopping.wait(wait_s)
+            delay_s = min(MAX_DELAY_S, delay_s * 2)
+
+    def _one_connection(self) -> str:
+        """Connect and move bytes until the connection ends; return why it did."""
+        self._refusal = ""
+        client = self._make_client()
+        try:
+            client.connect(self.address.host, self.address.port, keepalive=self._keepalive_s)
+        except OSError as error:  # refused, unreachable, unknown host, TLS
+            return f"cannot connect ({error})"
+        with self._lock:
+            self._client = client
+        give_up = time.monotonic() + 5.0
+        try:
+            while not self._stopping.is_set():
+                if client.loop(0.5) != 0:
+                    return self._refusal or "the connection was lost"
+                if not self.connected and time.monotonic() > give_up:
+                    return self._refusal or "it accepts connections but does not answer"
+            client.loop(0.2)  # lets the last packets out, DISCONNECT among them
+        except Exception:  # paho must never end this thread
+            logger.exception("The MQTT library failed.")
+            return "the MQTT library failed"
+        finally:
+            with self._lock:
+                self._client = None
+                self._connected.clear()
+            client.on_disconnect = None
+            client._reset_sockets()  # a half-open socket would keep our name taken at the broker
+        return "stopped"
+
+    def _make_client(self) -> "Client":
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        client = Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, clean_session=True)
+        client.connect_timeout = 3.0
+        if self.address.user:
+            client.username_pw_set(self.address.user, self.address.password or None)
+        if self.address.tls:
+            client.tls_set()
+        if self._will is not None:
+            row = TOPICS[parse_topic(self._will[0]).suffix]
+            client.will_set(self._will[0], self._will[1], qos=row.qos, retain=row.retained)
+        client.on_connect = self._connack
+        client.on_subscribe = self._suback
+        client.on_message = self._arrived
+        client.on_socket_open = _notice_dead_links
+        # With this set, paho leaves all writing to `loop`: a second thread that writes could tear packets.
+        client.on_socket_register_write = _ignore
+        return client
+
+    def _connack(self, client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._refusal = f"it refuses us ({reason})"
+            client.disconnect()
+            return
+        with self._lock:
+            self._subscribed = set(self._filters)
+        filters = [(name, _qos(name)) for name in self._subscribed]
+        if filters:
+            client.subscribe(filters)  # here, so that it happens after every reconnect
+        else:
+            self._up()
+
+    def _suback(self, _client: "Client", _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            logger.error("Broker %s refuses a subscription of %s.", self.address, self._client_id)
+            self.counters["refused_subscriptions"] += 1
+        if not self.connected:
+            self._up()
+
+    def _up(self) -> None:
+        logger.info("Connected to %s as %s.", self.address, self._client_id)
+        self.counters["connects"] += 1
+        with self._lock:
+            late = [(name, _qos(name)) for name in self._filters if name not in self._subscribed]
+            if late and self._client is not None:
+                self._client.subscribe(late)
+            self._connected.set()
+        if self._on_connect is not None:
+            self._inbox.put(self._on_connect)
+
+    def _arrived(self, _client: "Client", _data: Any, message: Any) -> None:
+        from paho.mqtt.client import topic_matches_sub
+
+        try:
+            address = parse_topic(message.topic)
+            check_size(address.suffix, message.payload)
+        except (WireError, UnicodeDecodeError) as error:
+            logger.debug("Dropped a message: %s", error)
+            self.counters["dropped_oversized" if "exceeds" in str(error) else "dropped_foreign"] += 1
+            return
+        # Some brokers send retained messages to clients that never asked. A retained command is an old one.
+        wanted = any(topic_matches_sub(name, message.topic) for name in list(self._filters))
+        stale = message.retain and not TOPICS[address.suffix].retained
+        if address.site != self._site or not wanted or stale:
+            self.counters["dropped_foreign"] += 1
+            return
+        self.counters["dropped_overflow"] += self._inbox.put(Received(address, message.payload))
+
+    # The worker thread.
+
+    def _work(self) -> None:
+        while (item := self._inbox.get()) is not None:
+            try:
+                if isinstance(item, Received):
+                    self._on_message(item.address, item.payload)
+                else:
+                    item()
+            except Exception:  # what came from outside must not end the thread
+                logger.exception("Handling a message failed.")
+                self.counters["handler_errors"] += 1
+
+
+def _qos(topic_filter: str) -> int:
+    """Return the QoS to subscribe with: that of the topic, 1 where the filter covers several."""
+    parts = topic_filter.split("/")
+    if len(parts) == 6 and parts[3] == "blob":
+        return TOPICS["blob"].qos
+    row = TOPICS.get("/".join(parts[4:]))
+    return row.qos if row else 1
+
+
+def _notice_dead_links(_client: Any, _data: Any, sock: Any) -> None:
+    """Let the kernel end a connection whose bytes nobody acknowledges, and send small packets at once."""
+    for name, value in (("TCP_NODELAY", 1), ("TCP_USER_TIMEOUT", 10_000)):
+        with contextlib.suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _ignore(*_: Any) -> None:
+    return None
