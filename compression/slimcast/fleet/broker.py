@@ -87,8 +87,8 @@ class EmbeddedBroker:
             return
         if process.returncode == PORT_TAKEN:
             raise FleetError(
-                f"Port {self._port} on {HOST} is in use, so the embedded MQTT broker cannot start. Choose another "
-                "with SLIMCAST_BROKER_PORT, or use the broker that is there with "
+                f"Port {self._port} on {HOST} is in use, so the embedded MQTT broker cannot start. Choose "
+                "another with SLIMCAST_BROKER_PORT, or use the broker that is there with "
                 f"SLIMCAST_BROKER_URL={self.url}"
             )
         raise FleetError(

@@ -1,7 +1,7 @@
 """The embedded broker's process: ``python -m slimcast.fleet.broker_process PORT``.
 
-Prints ``ready`` once it listens, else one line that says why not. Ends when its standard input does, so it never
-outlives the process that holds the other end, however that one dies.
+Prints ``ready`` once it listens, else one line that says why not. Ends when its standard input does, so it
+never outlives the process that holds the other end, however that one dies.
 """
 
 import asyncio

@@ -60,6 +60,6 @@ def _create(path: Path) -> None:
 
 def _damaged(path: Path) -> str:
     return (
-        f"{path} holds no Ed25519 private key. Restore it from a backup; or delete it, and a new key is made, "
-        "which every camera must then pin with `slimcast-edge enroll`."
+        f"{path} holds no Ed25519 private key. Restore it from a backup; or delete it, and a new key is "
+        "made, which every camera must then pin with `slimcast-edge enroll`."
     )

@@ -10,7 +10,7 @@ class FramePacket:
     """One frame as it came.
 
     Attributes:
-        jpeg: the plain JPEG, without the comment segment that carried the result.
+        jpeg: the plain JPEG as it came; its comment segment carries the result, and viewers skip that.
         received_at: Unix time at which the studio got it, s.
     """
 

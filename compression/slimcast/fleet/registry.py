@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from slimcast.fleet.records import Device
 from slimcast_edge.errors import WireError
@@ -46,11 +47,12 @@ class DeviceRegistry:
         return changed
 
     def clear(self, address: Address) -> None:
-        """Forget a retained state that somebody deleted from the broker, and a device of which nothing is left."""
+        """Forget a retained state that was deleted from the broker, and a device of which nothing is left."""
         device = self._devices.get(address.device)
         if device is None or address.suffix not in {"status", "about", "reported", "desired"}:
             return
-        device = replace(device, **{address.suffix: None})
+        nothing: dict[str, Any] = {address.suffix: None}
+        device = replace(device, **nothing)
         if any((device.status, device.about, device.reported, device.desired)):
             self._devices[device.name] = device
         else:
@@ -92,8 +94,8 @@ def _with_status(device: Device, status: Status, now: float) -> Device | None:
     known = device.status
     if status.online:
         return replace(device, status=status, last_seen=now)
-    # The broker publishes the will of a dead connection when it notices, which may be long after the device has
-    # come back: only the session that is known can end.
+    # The broker publishes the will of a dead connection when it notices, which may be long after the device
+    # has come back: only the session that is known can end.
     if known is not None and known.online and known.session != status.session:
         return None
     return replace(device, status=status, last_seen=max(device.last_seen, min(now, status.since)))
