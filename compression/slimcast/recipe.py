@@ -253,7 +253,7 @@ _WHOLE, _MAPPING = "must be a whole number", "must be a mapping of fields"
 _PLAIN = {
     "missing": "missing; it has no default",
     "string_type": "must be text",
-    "string_pattern_mismatch": "must be 1 to 100 of the characters A-Z a-z 0-9 _ . - and begin with a letter or digit",
+    "string_pattern_mismatch": "must be 1 to 100 of A-Z a-z 0-9 _ . - and begin with a letter or digit",
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
@@ -297,6 +297,6 @@ def _in_order(problems: list[tuple[str, str]], document: dict[str, Any]) -> list
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    # Pydantic puts the discriminator ("train") between a step's index and its field; readers have no use for it.
+    # Pydantic puts the discriminator ("train") between a step's index and its field: of no use to a reader.
     kinds = set(STEPS.names())
     return ".".join(str(part) for i, part in enumerate(location) if not (i == 2 and part in kinds))

@@ -1,0 +1,69 @@
+"""The command line. Each command calls one function of the library, and imports it only then."""
+
+from typing import Annotated
+
+import typer
+
+import slimcast
+from slimcast.cli import fleet, runs, studio
+from slimcast.cli.exits import EXIT_CODES, SlimcastGroup
+
+app = typer.Typer(
+    name="slimcast",
+    cls=SlimcastGroup,
+    help="Compress a vision model, cast it to the cameras on your network, watch it work.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_recipe = typer.Typer(
+    help="Look at recipes without running them.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def _example(line: str) -> str:
+    # \b keeps click from wrapping what follows.
+    return f"\b\nExample:\n  {line}"
+
+
+_recipe.command("check", epilog=_example("slimcast recipe check my-recipe.yaml"))(studio.check)
+app.command("run", epilog=_example("slimcast run examples/recipes/lenet5-digits-int8.yaml --out result"))(
+    runs.run
+)
+app.command("runs", epilog=_example("slimcast runs --state failed --json"))(runs.list_runs)
+app.command("show", epilog=_example("slimcast show mwq4wkm8bq"))(runs.show)
+app.command("resume", epilog=_example("slimcast resume mwq4wkm8bq"))(runs.resume)
+app.command("cancel", epilog=_example("slimcast cancel mwq4wkm8bq"))(runs.cancel)
+app.command("publish", epilog=_example("slimcast publish mwq4wkm8bq --variant 3-int8 --device cam1"))(
+    fleet.publish
+)
+app.command("devices", epilog=_example("slimcast devices --json"))(fleet.devices)
+app.command("key", epilog=_example('slimcast-edge enroll --config edge.toml --key "$(slimcast key)"'))(
+    fleet.key
+)
+app.command("catalog", epilog=_example("slimcast catalog --json"))(studio.catalog)
+app.add_typer(_recipe, name="recipe")
+app.command("app", epilog=_example("slimcast app --port 8600"))(studio.serve)
+app.command("demo", epilog=_example("slimcast demo --once"))(studio.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"slimcast {slimcast.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,112 @@
+"""Commands for devices: publish to one, list them, the key that they pin."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from slimcast_edge.wire import DeviceState
+
+from slimcast.cli import output
+from slimcast.cli.exits import FAILED
+from slimcast.settings import Settings
+
+if TYPE_CHECKING:
+    from slimcast.fleet import Device
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def publish(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or the beginning of it.")],
+    variant: Annotated[str, typer.Option(help="Name of the variant, as `slimcast show RUN` lists it.")],
+    device: Annotated[str, typer.Option(help="Name of the device, as `slimcast devices` lists it.")],
+    timeout: Annotated[float, typer.Option(min=1, help="How long to wait for the device, s.")] = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Publish a variant to a device, and wait until the device has put it to work or refused it."""
+    from slimcast.fleet import commands
+
+    settled = commands.publish(
+        Settings.from_environment(), run_id, variant, device, timeout, _ChangePrinter()
+    )
+    if as_json:
+        output.print_json(device_document(settled))
+    else:
+        typer.echo(f"{settled.name}: {_describe(settled)}")
+    if settled.reported is None or settled.reported.state is not DeviceState.ACTIVE:
+        raise typer.Exit(FAILED)
+
+
+def devices(
+    as_json: Json = False,
+    wait: Annotated[float, typer.Option(min=0, help="How long to listen for devices, s.")] = 2.0,
+) -> None:
+    """List the devices that the broker knows."""
+    from slimcast.fleet import commands
+
+    found = commands.devices(Settings.from_environment(), wait)
+    if as_json:
+        output.print_json([device_document(device) for device in found])
+    elif found:
+        output.print_table(
+            ["device", "online", "model", "state", "fps", "hardware"],
+            [_device_row(device) for device in found],
+        )
+    else:
+        typer.echo("No device has been seen. On the device: slimcast-edge run --config edge.toml", err=True)
+
+
+def key() -> None:
+    """Print the studio's public key, which a device pins."""
+    from slimcast_edge.signing import public_key_to_text
+
+    from slimcast.fleet.keys import studio_key
+
+    typer.echo(public_key_to_text(studio_key(Settings.from_environment()).public_key()))
+
+
+def device_document(device: "Device") -> dict[str, Any]:
+    """Return a device as `devices --json` lists it; null where it has not said so."""
+    parts = {
+        name: None if part is None else part.model_dump(mode="json")
+        for name, part in (
+            ("status", device.status),
+            ("about", device.about),
+            ("reported", device.reported),
+            ("telemetry", device.telemetry),
+        )
+    }
+    return {"device": device.name, "online": device.online, "last_seen": device.last_seen} | parts
+
+
+def _device_row(device: "Device") -> list[str]:
+    return [
+        device.name,
+        "yes" if device.online else "no",
+        device.reported.active_name if device.reported and device.reported.active_name else "-",
+        device.reported.state.value if device.reported else "-",
+        f"{device.telemetry.fps:.1f}" if device.telemetry else "-",
+        device.about.hardware if device.about else "-",
+    ]
+
+
+class _ChangePrinter:
+    """Prints each new state of a device once."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, device: "Device") -> None:
+        told = _describe(device)
+        if told != self._told:
+            typer.echo(f"{device.name}: {told}", err=True)
+        self._told = told
+
+
+def _describe(device: "Device") -> str:
+    reported = device.reported
+    if reported is None:
+        return "has not reported yet"
+    progress = f" {reported.progress:.0%}" if reported.state is DeviceState.DOWNLOADING else ""
+    return f"{reported.state}{progress}" + (
+        f" ({reported.message or reported.reason})" if reported.reason else ""
+    )

@@ -1,0 +1,128 @@
+"""What goes to stdout: one JSON document, or a table for people. The JSON's shape is a promise to scripts."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from slimcast.records import Run, Variant
+
+
+def variant_document(variant: Variant, artifact: Path | None) -> dict[str, Any]:
+    """Return a variant as `run --json` and `show --json` print it."""
+    return {
+        "name": variant.name,
+        "step": variant.step,
+        "numeric_kind": variant.numeric_kind,
+        "accuracy": variant.value("accuracy"),
+        "size_bytes": _whole(variant.value("size_bytes")),
+        "compressed_bytes": _whole(variant.value("compressed_bytes")),
+        "params": _whole(variant.value("params")),
+        "macs": _whole(variant.value("macs")),
+        "latency_ms": {"p50": variant.value("latency_p50_ms"), "p90": variant.value("latency_p90_ms")},
+        "sparsity": variant.value("sparsity"),
+        "agreement": variant.value("agreement"),
+        "artifact": None if artifact is None else str(artifact),
+    }
+
+
+def result_document(run: Run, variants: Iterable[tuple[Variant, Path | None]]) -> dict[str, Any]:
+    """Return what `run --json` prints."""
+    return {
+        "run": run.id,
+        "state": run.state.value,
+        "variants": [variant_document(variant, path) for variant, path in variants],
+    }
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """Return a run as `runs --json` lists it."""
+    return {
+        "run": run.id,
+        "name": run.name,
+        "state": run.state.value,
+        "progress": run.progress,
+        "activity": run.activity,
+        "error": run.error,
+        "recipe_hash": run.recipe_hash,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def print_json(document: Any) -> None:
+    """Print one document on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: list[str], rows: Iterable[list[str]]) -> None:
+    """Print columns side by side; the first one on the left, figures as they come."""
+    table = [columns, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    for row in table:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_variants(variants: Iterable[tuple[Variant, Path | None]]) -> None:
+    """Print a table of variants: what each keeps and costs."""
+    print_table(
+        ["variant", "kind", "accuracy", "size KB", "params", "MACs", "p50 ms", "agreement"],
+        [
+            [
+                variant.name,
+                variant.numeric_kind,
+                _figure(variant.value("accuracy"), ".4f"),
+                _figure(variant.value("size_bytes"), ".1f", 1e-3),
+                _figure(variant.value("params"), ",.0f"),
+                _figure(variant.value("macs"), ",.0f"),
+                _figure(variant.value("latency_p50_ms"), ".3f"),
+                _figure(variant.value("agreement"), ".4f"),
+            ]
+            for variant, _ in variants
+        ],
+    )
+
+
+def print_runs(runs: Iterable[Run]) -> None:
+    """Print a table of runs."""
+    print_table(
+        ["run", "state", "done", "created", "name"],
+        [
+            [run.id, run.state.value, f"{run.progress:.0%}", local_time(run.created_at), run.name]
+            for run in runs
+        ],
+    )
+
+
+def local_time(at: float) -> str:
+    """Return a time as people write it, in their own zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+@contextlib.contextmanager
+def stdout_kept_clean() -> Iterator[None]:
+    """Send to stderr whatever libraries print on stdout meanwhile, native code included."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _figure(value: float | None, form: str, factor: float = 1.0) -> str:
+    return "-" if value is None else format(value * factor, form)
