@@ -11,10 +11,11 @@ import time
 from typing import IO
 
 from slimcast.errors import FleetError
+from slimcast.fleet import broker_process
 from slimcast.fleet.broker_process import HOST, PORT_TAKEN
 from slimcast.settings import Settings
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 MAX_RESTART_DELAY_S = 10.0
 HEALTHY_AFTER_S = 30.0
 _log = logging.getLogger(__name__)
@@ -72,7 +73,9 @@ class EmbeddedBroker:
             if self._stopping.is_set():
                 return
             process = subprocess.Popen(
-                [sys.executable, "-m", "slimcast.fleet.broker_process", str(self._port)],
+                # By its path, so that it loads nothing of this package (the store, for one) beside amqtt;
+                # -P keeps this folder's file names from standing in for other people's modules.
+                [sys.executable, "-P", broker_process.__file__, str(self._port)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

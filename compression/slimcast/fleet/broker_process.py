@@ -1,4 +1,4 @@
-"""The embedded broker's process: ``python -m slimcast.fleet.broker_process PORT``.
+"""The embedded broker's process: ``python broker_process.py PORT``.
 
 Prints ``ready`` once it listens, else one line that says why not. Ends when its standard input does, so it
 never outlives the process that holds the other end, however that one dies.

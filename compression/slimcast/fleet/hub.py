@@ -46,6 +46,7 @@ class FleetHub:
         self._frames: dict[str, FramePacket] = {}
         self._changed = threading.Condition()
         key = studio_key(settings)
+        self.public_key = key.public_key()
         self._orders = OrderBook(settings.home / "orders" / settings.site, key)
         self._publisher = Publisher(
             site=self._site, key=key, orders=self._orders, send=self._send, next_revision=store.next_revision

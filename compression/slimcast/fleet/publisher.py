@@ -114,7 +114,7 @@ class Publisher:
         )
         if revision >= 2**53:
             raise FleetError(
-                f"{device.name} reports revision {revision - 1}, the last there is, and obeys no more orders. "
+                f"{device.name} reports revision {revision - 1}, the last there is: it obeys no more. "
                 "Delete its state folder and start its client again."
             )
         return revision

@@ -1,0 +1,157 @@
+"""Real brokers, and a device that does what a test tells it to."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slimcast.fleet import EmbeddedBroker
+from slimcast.settings import Settings
+from slimcast_edge import wire
+from slimcast_edge.mqtt import Connection
+from slimcast_edge.wire import Address, topic
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> object:
+    """Return what `condition` returns, once that is true."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"waited {timeout_s:g} s in vain for: {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def studio_settings(home: Path, broker_port: int, site: str = "lab") -> Settings:
+    return Settings.from_environment(
+        {"SLIMCAST_HOME": str(home), "SLIMCAST_BROKER_PORT": str(broker_port), "SLIMCAST_SITE": site}
+    )
+
+
+class EmbeddedServer:
+    """The embedded broker, for tests that do not care which one it is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.broker, self.port = EmbeddedBroker(settings), settings.broker_port
+
+    def start(self) -> None:
+        self.broker.start()
+
+    def stop(self) -> None:
+        self.broker.stop()
+
+
+class MosquittoServer:
+    """A real Mosquitto on a port of 127.0.0.1."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.port = settings.broker_port
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [MOSQUITTO, "-c", self._config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(self._answers, "Mosquitto to listen")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def make_broker(kind: str, settings: Settings, folder: Path) -> EmbeddedServer | MosquittoServer:
+    """Return a broker for `settings.broker_port`, not started; skips the test where there is no Mosquitto."""
+    if kind == "embedded":
+        return EmbeddedServer(settings)
+    if MOSQUITTO is None:
+        pytest.skip("needs Mosquitto: apt-get install mosquitto")
+    return MosquittoServer(settings, folder)
+
+
+class ScriptedDevice:
+    """Speaks the wire protocol, but does only what the test says."""
+
+    def __init__(self, settings: Settings, name: str = "cam1", session: str = "s1") -> None:
+        self.site, self.name, self.session = settings.site, name, session
+        self.received: list[tuple[Address, bytes]] = []
+        self._arrived = threading.Condition()
+        ended = wire.Status(online=False, session=session, since=time.time())
+        self.connection = Connection(
+            settings.effective_broker_url,
+            f"test-{name}-{session}",
+            site=settings.site,
+            subscriptions=[self.topic("desired"), self.topic("cmd/view"), self.topic("cmd/benchmark")],
+            on_message=self._on_message,
+            on_connect=None,
+            will=(self.topic("status"), ended.encode()),
+        )
+
+    def topic(self, suffix: str, tail: str = "") -> str:
+        return topic(self.site, self.name, suffix, tail)
+
+    def start(self) -> "ScriptedDevice":
+        self.connection.start()
+        assert self.connection.wait_connected(10)
+        return self
+
+    def send(self, suffix: str, payload: wire.Payload | bytes, tail: str = "") -> None:
+        data = payload if isinstance(payload, bytes) else payload.encode()
+        self.send_raw(self.topic(suffix, tail), data)
+
+    def send_raw(self, to: str, data: bytes) -> None:
+        """Publish past our own checks."""
+        client = self.connection._client
+        assert client is not None
+        info = wire.TOPICS.get("/".join(to.split("/")[4:]))
+        retain, qos = (info.retained, info.qos) if info else (False, 0)
+        client.publish(to, data, qos=qos, retain=retain)
+
+    def come_online(self) -> None:
+        self.send("status", wire.Status(online=True, session=self.session, since=time.time()))
+
+    def report(self, revision: int, state: wire.DeviceState, **more) -> None:
+        reported = {"session": self.session, "revision": revision, "state": state, "at": time.time()} | more
+        self.send("reported", wire.Reported.model_validate(reported))
+
+    def messages(self, suffix: str) -> list[tuple[Address, bytes]]:
+        with self._arrived:
+            return [message for message in self.received if message[0].suffix == suffix]
+
+    def wait_message(self, suffix: str, count: int = 1) -> list[tuple[Address, bytes]]:
+        wait_for(lambda: len(self.messages(suffix)) >= count, f"{count} x {suffix} at {self.name}")
+        return self.messages(suffix)
+
+    def vanish(self) -> None:
+        """Close the socket without a goodbye, so that the broker publishes the will."""
+        self.connection._stopping.set()
+        self.connection._client.socket().shutdown(socket.SHUT_RDWR)
+        self.connection.stop()
+
+    def stop(self) -> None:
+        self.connection.stop()
+
+    def _on_message(self, address: Address, data: bytes) -> None:
+        with self._arrived:
+            self.received.append((address, data))
+            self._arrived.notify_all()
