@@ -1,0 +1,1 @@
+"""The web app: pages, the live wall, and the routes beside them."""

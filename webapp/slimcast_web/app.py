@@ -1,4 +1,4 @@
-"""The ASGI app: Streamlit's pages, our routes beside them, one token check over all, and what lives with it."""
+"""The ASGI app: Streamlit's pages, our routes beside them, one token check over all, and its lifespan."""
 
 import asyncio
 import signal
@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from slimcast_web.middleware import TokenMiddleware
@@ -23,7 +24,7 @@ MAIN_SCRIPT = Path(__file__).parent / "pages" / "main.py"
 
 def build_app(opened: Studio, token: str = "") -> st.App:
     """Return the app for an open studio, which it starts and stops. An empty token asks for none."""
-    # Cookies do not tell ports apart, so the name does: two studios on one machine keep out of each other's way.
+    # Cookies do not tell ports apart, so the name does: two studios here do not sign each other out.
     cookie = f"slimcast_token_{opened.settings.port}"
     return st.App(
         MAIN_SCRIPT,
@@ -40,6 +41,8 @@ def routes() -> list[BaseRoute]:
         Route("/api/live/{device}.mjpg", live.mjpeg),
         Route("/api/live/{device}.jpg", live.snapshot),
         Route("/api/artifacts/{sha256}.onnx", artifacts.download),
+        # Streamlit serves its first page under "/" only; its own name works as well.
+        Route("/compress", lambda request: RedirectResponse(request.url.replace(path="/"))),
         Route("/healthz", status.healthz),
         Route("/metrics", status.metrics),
     ]

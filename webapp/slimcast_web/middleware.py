@@ -1,4 +1,4 @@
-"""One check for pages, WebSockets and downloads: the token, and that a browser's WebSocket comes from our page."""
+"""One check for pages, WebSockets and downloads: the token, and where a browser's WebSocket comes from."""
 
 import hmac
 from http.cookies import CookieError, SimpleCookie
@@ -15,7 +15,7 @@ COOKIE_SECONDS = 30 * 24 * 3600
 
 _SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Slimcast: token needed</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:18vh auto 0;padding:0 1rem;color:#12211f}
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:18vh auto;padding:0 1rem;color:#12211f}
 input,button{font:inherit;padding:.5rem .75rem;border-radius:8px;border:1px solid #8a9a9b}
 button{background:#0f766e;color:#fff;border-color:#0f766e}label{display:block;margin-bottom:.5rem}</style>
 <h1>This studio asks for its token</h1>

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from slimcast.errors import SlimcastError
 from slimcast.settings import Settings
 from slimcast_edge.errors import SettingsError
+
 from slimcast_web import theme
 
 STARTUP_FAILED = 2
@@ -68,6 +69,7 @@ def check_port(host: str, port: int) -> None:
 
     Raises:
         SettingsError: it is not, or the host's address is none of this machine's.
+
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -76,8 +78,8 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"Port {port} on {host} cannot be used ({error.strerror or error}). Another studio may be running; "
-                "choose another port with SLIMCAST_PORT, such as SLIMCAST_PORT=8502."
+                f"Port {port} on {host} cannot be used ({error.strerror or error}). Is another studio running? "
+                "Choose another port with SLIMCAST_PORT, such as SLIMCAST_PORT=8502."
             ) from error
 
 

@@ -1,8 +1,8 @@
 """What a page says when there is nothing to show, or something is wrong."""
 
 import streamlit as st
-
 from slimcast.errors import SlimcastError
+
 from slimcast_web.services import studio
 
 
@@ -25,3 +25,16 @@ def error(problem: SlimcastError) -> None:
 def empty(text: str, *, icon: str = ":material/inbox:") -> None:
     """Say that there is nothing yet, and what to do about it."""
     st.info(text, icon=icon)
+
+
+def trouble(opened: studio.Studio) -> None:
+    """Say what of the studio does not work; nothing when all is well."""
+    for problem in opened.problems:
+        with st.container():
+            st.warning("A part of the studio did not start:", icon=":material/warning:")
+            st.code(problem, language=None, wrap_lines=True)
+    if not opened.hub.connected:
+        st.warning(
+            "The MQTT broker does not answer. The studio keeps trying; devices are shown as last known.",
+            icon=":material/cloud_off:",
+        )

@@ -1,4 +1,71 @@
-"""Stub."""
+"""Fleet: the devices as they are now, what they run, and what is published to them."""
+
 import streamlit as st
+from slimcast.errors import SlimcastError
+
+from slimcast_web.components import connect_guide, device_card, navigation, notices, publish_form
+from slimcast_web.services import fleet
+from slimcast_web.services.studio import Studio
+
+
 def show() -> None:
-    st.title("fleet")
+    """Render the page. ``?run=ID&variant=NAME&device=NAME`` fills in what is to be published where."""
+    st.title("Fleet")
+    opened = notices.studio_or_stop()
+    notices.trouble(opened)
+    names = fleet.device_names(opened)
+    if names:
+        with st.container(border=True, key="publish"):
+            st.subheader("Publish a model")
+            order = publish_form.show(opened, names)
+            if order is not None:
+                _publish(opened, *order)
+    _devices(opened, bool(names))
+    _guide(opened, expanded=not names)
+
+
+@st.fragment(run_every=1.0)
+def _devices(opened: Studio, had_some: bool) -> None:
+    devices = fleet.devices(opened)
+    if not devices:
+        notices.empty(
+            "No camera has reported to this studio yet. It appears here as soon as its client runs."
+        )
+        return
+    if not had_some:
+        st.rerun()  # the first one: the page gets its form
+    columns = st.columns(2)
+    for index, device in enumerate(devices):
+        with columns[index % 2]:
+            device_card.show(device, fleet.passed(opened, device))
+            _details(opened, device.name, device.online)
+
+
+def _details(opened: Studio, name: str, online: bool) -> None:
+    with st.expander(f"History and rollback of {name}", icon=":material/history:"):
+        device_card.history(fleet.history(opened, name))
+        if st.button("Roll back", key=f"rollback-{name}", icon=":material/undo:", disabled=not online):
+            try:
+                fleet.rollback(opened, name)
+            except SlimcastError as error:
+                notices.error(error)
+
+
+def _publish(opened: Studio, device: str, what: fleet.Publishable) -> None:
+    navigation.remember("device", device)
+    try:
+        revision = fleet.publish(opened, device, what)
+    except SlimcastError as error:
+        notices.error(error)
+        return
+    st.success(
+        f"Ordered as revision {revision}. The device's card shows how it goes.", icon=":material/send:"
+    )
+
+
+def _guide(opened: Studio, expanded: bool) -> None:
+    with st.expander("Connect a camera", expanded=expanded, icon=":material/add_a_photo:"):
+        try:
+            connect_guide.show(fleet.connect(opened))
+        except SlimcastError as error:
+            notices.error(error)

@@ -22,9 +22,15 @@ def show() -> None:
         navigation.link("fleet", "Connect a camera", icon=":material/router:")
     with tools.popover("View", icon=":material/grid_view:", width="stretch"):
         picked = st.multiselect(
-            "Cameras", names, default=[chosen] if chosen in names else [], placeholder="All cameras", key="live-cameras"
+            "Cameras",
+            names,
+            default=[chosen] if chosen in names else [],
+            placeholder="All cameras",
+            key="live-cameras",
         )
         st.link_button("Full screen", "/live?kiosk=1", icon=":material/fullscreen:", width="stretch")
-        st.caption("Enter or a double click enlarges a picture, Escape goes back. Other tools find each camera "
-                   "under /api/live/NAME.mjpg and /api/live/NAME.jpg.")
+        st.caption(
+            "Enter or a double click enlarges a picture, Escape goes back. Other tools find each camera "
+            "under /api/live/NAME.mjpg and /api/live/NAME.jpg."
+        )
     live_wall.show(picked)

@@ -12,15 +12,15 @@ STATIC = Path(__file__).parent.parent / "static"
 
 def main() -> None:
     """Set up the frame, and run the page that the address names."""
-    st.set_page_config(
-        page_title="Slimcast", page_icon=STATIC / "icon.png", layout="wide"
-    )
+    st.set_page_config(page_title="Slimcast", page_icon=STATIC / "icon.png", layout="wide")
     pages = {
         "compress": st.Page(
             compress.show, title="Compress", icon=":material/compress:", url_path="compress", default=True
         ),
         "runs": st.Page(runs.show, title="Runs", icon=":material/timeline:", url_path="runs"),
-        "tradeoffs": st.Page(tradeoffs.show, title="Trade-offs", icon=":material/balance:", url_path="trade-offs"),
+        "tradeoffs": st.Page(
+            tradeoffs.show, title="Trade-offs", icon=":material/balance:", url_path="trade-offs"
+        ),
         "fleet": st.Page(fleet.show, title="Fleet", icon=":material/router:", url_path="fleet"),
         "live": st.Page(live.show, title="Live", icon=":material/videocam:", url_path="live"),
     }
@@ -29,6 +29,7 @@ def main() -> None:
     page = st.navigation(list(pages.values()), position="hidden" if kiosk else "sidebar")
     if not kiosk:
         st.logo(STATIC / "logo.svg", size="large", icon_image=STATIC / "icon.svg")
+    st.html(STATIC / "pages.css")
     page.run()
 
 

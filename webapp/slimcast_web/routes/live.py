@@ -5,11 +5,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from slimcast.errors import FleetError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from slimcast.errors import FleetError
 from slimcast_web.services import live, studio
 
 STATES_EVERY_S = 1.0
@@ -78,7 +78,9 @@ async def _listen(websocket: WebSocket, viewer: live.Viewer, wanted: _Request) -
             window = message.get("window")
             wanted.window = window if isinstance(window, int) else 0
             wanted.everything = devices == "*"
-            wanted.devices = [name for name in devices if isinstance(name, str)] if isinstance(devices, list) else []
+            wanted.devices = (
+                [name for name in devices if isinstance(name, str)] if isinstance(devices, list) else []
+            )
             await _apply(viewer, wanted)
 
 

@@ -8,7 +8,7 @@ from slimcast_web.services import studio
 
 
 def healthz(_request: Request) -> Response:
-    """Say whether the app serves, and whether it has its broker. A broker that is away is no reason to restart."""
+    """Say whether the app serves, and whether it has its broker, without which it still serves."""
     try:
         opened = studio.current()
     except studio.StudioClosed as error:

@@ -1,7 +1,152 @@
-"""Fleet."""
+"""Devices: how they stand, what can be published to them, and how a new one is connected."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from slimcast.errors import FleetError
+from slimcast.fleet.keys import studio_key
+from slimcast.fleet.records import Device
+from slimcast.records import Run, Variant
+from slimcast_edge.signing import fingerprint, public_key_to_text
+from slimcast_edge.wire import DeviceState
+
+from slimcast_web.services.history import Seen
 from slimcast_web.services.studio import Studio
+
+COMMAND_TIMEOUT_S = 10.0
+PATH = (
+    DeviceState.DOWNLOADING,
+    DeviceState.VERIFYING,
+    DeviceState.WARMING,
+    DeviceState.PROBATION,
+    DeviceState.ACTIVE,
+)
+"""The states of a deployment that goes well, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connect:
+    """What a camera must be told to work with this studio. `only_here`: the broker takes no other machine."""
+
+    broker_url: str
+    site: str
+    public_key: str
+    key_fingerprint: str
+    only_here: bool
+
+    @property
+    def commands(self) -> str:
+        """Return what to type on the camera's machine."""
+        return "\n".join(
+            [
+                "pip install slimcast",
+                f"slimcast-edge init --device cam1 --broker {self.broker_url} --site {self.site}",
+                f"slimcast-edge enroll --config edge.toml --key {self.public_key}",
+                "slimcast-edge run --config edge.toml",
+            ]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publishable:
+    """A variant that can be sent to a device."""
+
+    run: Run
+    variant: Variant
+    artifact: str
+
+    @property
+    def title(self) -> str:
+        """Return what the device will call it."""
+        return f"{self.run.name} {self.variant.name}"
+
+
+def devices(studio: Studio) -> list[Device]:
+    """Return all devices, those that are connected first."""
+    return sorted(studio.hub.devices(), key=lambda device: (not device.online, device.name))
 
 
 def device_names(studio: Studio) -> list[str]:
     """Return the names of all devices, sorted."""
     return sorted(device.name for device in studio.hub.devices())
+
+
+def publishable(studio: Studio, run_id: str) -> list[Publishable]:
+    """Return the variants of a run that have an artifact, the last step first.
+
+    Raises:
+        RunNotFound: there is no such run.
+
+    """
+    run = studio.store.run(run_id)
+    variants = studio.store.variants(run.id)
+    return [Publishable(run=run, variant=v, artifact=v.artifact) for v in reversed(variants) if v.artifact]
+
+
+def runs_to_publish(studio: Studio, limit: int = 30) -> list[Run]:
+    """Return the newest runs that have left an artifact."""
+    runs = [run for run in studio.store.runs(limit=limit) if run.started_at]
+    return [run for run in runs if any(variant.artifact for variant in studio.store.variants(run.id))]
+
+
+def publish(studio: Studio, device: str, what: Publishable) -> int:
+    """Order a device to run a variant; return the order's revision.
+
+    Raises:
+        FleetError: the broker is away, or the device cannot be ordered. StoreError: the artifact is gone.
+
+    """
+    return studio.hub.publish(device, what.artifact, what.title)
+
+
+def rollback(studio: Studio, device: str) -> None:
+    """Have a device go back to the model that it had before.
+
+    Raises:
+        FleetError: it did not answer, or has none to go back to.
+
+    """
+    reply = studio.hub.command(device, "rollback", {}, COMMAND_TIMEOUT_S)
+    if not reply.ok:
+        raise FleetError(f"{device} did not roll back: {reply.error or 'it gave no reason'}")
+
+
+def history(studio: Studio, device: str) -> list[Seen]:
+    """Return what a device has reported since the app started, newest first."""
+    return list(reversed(studio.history.of(device)))
+
+
+def passed(studio: Studio, device: Device) -> list[DeviceState]:
+    """Return the states that the device has been in for its newest revision, in their order."""
+    if device.reported is None:
+        return []
+    revision = device.reported.revision
+    return [
+        seen.reported.state for seen in studio.history.of(device.name) if seen.reported.revision == revision
+    ]
+
+
+def connect(studio: Studio) -> Connect:
+    """Return what a new camera must be told.
+
+    Raises:
+        FleetError: the studio's key cannot be read.
+
+    """
+    settings = studio.settings
+    key = studio_key(settings).public_key()
+    return Connect(
+        broker_url=_without_password(settings.effective_broker_url),
+        site=settings.site,
+        public_key=public_key_to_text(key),
+        key_fingerprint=fingerprint(key),
+        only_here=not settings.broker_url,
+    )
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.username:
+        return url
+    address = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://USER:PASSWORD@{address}"

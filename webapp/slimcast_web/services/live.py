@@ -7,32 +7,27 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from slimcast.errors import FleetError
+from slimcast.fleet.records import FramePacket
+
+if TYPE_CHECKING:
+    from slimcast.fleet.hub import FleetHub
 
 MAX_DEVICES = 64
 MAX_WINDOW = 8
 
 
-class Packet(Protocol):
-    """A frame as the hub hands it on (`slimcast.fleet` FramePacket)."""
-
-    device: str
-    jpeg: bytes
-    result: Any
-    received_at: float
-
-
 class Viewer:
     """One viewer's share of the frames. Thread-safe: the hub's thread fills it, the socket's task empties it.
 
-    For each camera it keeps at most one waiting frame, the newest; and no frame goes out while `window` of that
-    camera's frames are unacknowledged. So a viewer that stalls costs one frame a camera, and sees the present
-    when it comes back.
+    For each camera it keeps at most one waiting frame, the newest; and no frame goes out while `window` of
+    that camera's frames are unacknowledged. So a viewer that stalls costs one frame a camera, and sees the
+    present when it comes back.
     """
 
-    def __init__(self, hub: Any, wake: Callable[[], None]) -> None:
+    def __init__(self, hub: "FleetHub", wake: Callable[[], None]) -> None:
         self.name = f"web-{uuid.uuid4().hex[:12]}"
         self.replaced = 0
         self._hub = hub
@@ -40,12 +35,12 @@ class Viewer:
         self._lock = Lock()
         self._changing = Lock()
         self._stops: dict[str, Callable[[], None]] = {}
-        self._waiting: OrderedDict[str, Packet] = OrderedDict()
+        self._waiting: OrderedDict[str, FramePacket] = OrderedDict()
         self._unacknowledged: dict[str, int] = {}
         self._window = 0
 
     def want(self, devices: Iterable[str], window: int = 0) -> None:
-        """Watch exactly these cameras; `window` frames may be unacknowledged, 0 means the viewer never does."""
+        """Watch exactly these cameras; `window` frames may be unacknowledged, 0 means any number."""
         with self._changing:
             self._change(list(dict.fromkeys(devices))[:MAX_DEVICES], window)
 
@@ -56,7 +51,7 @@ class Viewer:
             self._unacknowledged[device] = max(0, left - 1)
         self._wake()
 
-    def take(self) -> Packet | None:
+    def take(self) -> FramePacket | None:
         """Return the next frame that may go out, None when there is none; cameras take turns."""
         with self._lock:
             for name in self._waiting:
@@ -89,13 +84,14 @@ class Viewer:
             stop()
         for name in new:
             try:
-                stop = self._hub.watch(name, self.name, self._receive)
+                # Names come from browsers: only those that the hub knows become topics.
+                stop = self._hub.watch(self._hub.device(name).name, self.name, self._receive)
             except FleetError:
-                continue  # not known yet; the next call may find it
+                continue  # the next call may find it
             with self._lock:
                 self._stops[name] = stop
 
-    def _receive(self, packet: Packet) -> None:
+    def _receive(self, packet: FramePacket) -> None:
         with self._lock:
             # Its place in the queue stays, so that a fast camera does not starve a slow one.
             self.replaced += packet.device in self._waiting
@@ -103,13 +99,12 @@ class Viewer:
         self._wake()
 
 
-def pack(packet: Packet) -> bytes:
+def pack(packet: FramePacket) -> bytes:
     """Return the message for one frame: length of the header (4 bytes, big-endian), header (JSON), JPEG."""
-    result = packet.result.model_dump(mode="json") if packet.result is not None else None
     header = json.dumps(
         {
             "device": packet.device,
-            "result": result,
+            "result": packet.result.model_dump(mode="json"),
             "received_at": packet.received_at,
             "sent_at": time.time(),
         },
@@ -118,7 +113,7 @@ def pack(packet: Packet) -> bytes:
     return struct.pack(">I", len(header)) + header + packet.jpeg
 
 
-def device_states(hub: Any) -> list[dict[str, Any]]:
+def device_states(hub: "FleetHub") -> list[dict[str, Any]]:
     """Return what the wall says of each camera beside its picture."""
     states = []
     for device in hub.devices():

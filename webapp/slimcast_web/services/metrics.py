@@ -3,8 +3,8 @@
 import time
 
 import psutil
-
 from slimcast.records import RunState
+
 from slimcast_web.services.studio import Studio
 
 
@@ -12,7 +12,13 @@ def prometheus_text(studio: Studio) -> str:
     """Return all figures; names end in their unit."""
     lines: list[str] = []
     devices = studio.hub.devices()
-    _add(lines, "slimcast_broker_connected", "gauge", "1 while the hub has its broker.", int(studio.hub.connected))
+    _add(
+        lines,
+        "slimcast_broker_connected",
+        "gauge",
+        "1 while the hub has its broker.",
+        int(studio.hub.connected),
+    )
     _add(lines, "slimcast_devices", "gauge", "Devices that have ever been seen.", len(devices))
     online = sum(1 for device in devices if device.online)
     _add(lines, "slimcast_devices_online", "gauge", "Devices that are connected.", online)

@@ -1,14 +1,20 @@
-"""The studio: everything that lives as long as the app does, and the one place through which pages reach it."""
+"""The studio: all that lives as long as the app does, and the one place through which pages reach it."""
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from slimcast.errors import SlimcastError
 from slimcast.settings import Settings
+
+from slimcast_web.services.history import StateHistory
+
+if TYPE_CHECKING:
+    from slimcast.fleet.hub import FleetHub
+    from slimcast.jobs.queue import JobQueue
+    from slimcast.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +38,22 @@ class Studio:
     """What the pages and routes work with.
 
     Attributes:
-        store: `slimcast.store.Store`. queue: `slimcast.jobs.queue.JobQueue`. hub: `slimcast.fleet.hub.FleetHub`.
         broker: the embedded broker, None when another one is used.
         problems: what could not be started, in sentences for the user; the rest of the app works on.
+
     """
 
     settings: Settings
-    store: Any
-    queue: Any
-    hub: Any
+    store: "Store"
+    queue: "JobQueue"
+    hub: "FleetHub"
     broker: Part | None = None
     problems: list[str] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        """Follow the hub's devices."""
+        self.history = StateHistory(self.hub)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
@@ -65,11 +75,13 @@ class Studio:
             self.store.close()
 
     def _parts(self) -> list[tuple[str, Part]]:
-        parts = [("The embedded broker", self.broker), ("The fleet hub", self.hub), ("The job queue", self.queue)]
+        parts = [
+            ("The embedded broker", self.broker),
+            ("The fleet hub", self.hub),
+            ("The job queue", self.queue),
+            ("The history of devices", self.history),
+        ]
         return [(name, part) for name, part in parts if part is not None]
-
-
-StudioFactory = Callable[[Settings], Studio]
 
 
 def open_studio(settings: Settings) -> Studio:
@@ -103,6 +115,7 @@ def current() -> Studio:
 
     Raises:
         StudioClosed: the app is starting up or shutting down.
+
     """
     if _current is None:
         raise StudioClosed("The studio is not open. Start it with: slimcast app")

@@ -1,0 +1,110 @@
+"""One device: how it is, what it runs, and the states of its last deployment."""
+
+import streamlit as st
+from slimcast.fleet.records import Device
+from slimcast_edge.wire import DeviceState, Reported
+
+from slimcast_web.services import figures, fleet
+from slimcast_web.services.history import Seen
+
+COLOURS = {
+    DeviceState.IDLE: "gray",
+    DeviceState.DOWNLOADING: "blue",
+    DeviceState.VERIFYING: "blue",
+    DeviceState.WARMING: "blue",
+    DeviceState.PROBATION: "orange",
+    DeviceState.ACTIVE: "green",
+    DeviceState.ROLLED_BACK: "red",
+    DeviceState.FAILED: "red",
+}
+
+
+def show(device: Device, passed: list[DeviceState]) -> None:
+    """Show the card; `passed` are the states of its newest revision so far."""
+    with st.container(border=True, key=f"device-{device.name}"):
+        name, badge = st.columns([3, 2], vertical_alignment="center")
+        name.subheader(device.name)
+        with badge.container(horizontal=True, horizontal_alignment="right"):
+            if device.online:
+                st.badge("online", icon=":material/wifi:", color="green")
+            else:
+                st.badge(
+                    f"offline, seen {figures.ago(device.last_seen)}", icon=":material/wifi_off:", color="gray"
+                )
+        _about(device)
+        if device.reported is not None:
+            _deployment(device.reported, passed)
+        _telemetry(device)
+
+
+def history(seen: list[Seen]) -> None:
+    """Show what a device has reported, newest first."""
+    rows = [
+        {
+            "at": figures.clock(entry.at),
+            "state": entry.reported.state.value,
+            "revision": entry.reported.revision,
+            "model": entry.reported.active_name,
+            "reason": entry.reported.reason,
+            "message": entry.reported.message,
+        }
+        for entry in seen
+    ]
+    st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def _about(device: Device) -> None:
+    about = device.about
+    if about is None:
+        st.caption("It has not said what it is.")
+        return
+    st.text(f"{about.hardware} · {about.camera} camera · {about.runtime}, {about.threads} threads")
+
+
+def _deployment(reported: Reported, passed: list[DeviceState]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(reported.state.value.replace("_", " "), color=COLOURS[reported.state])  # type: ignore[arg-type]
+        st.text(reported.active_name or "no model yet")
+    if reported.state is DeviceState.DOWNLOADING:
+        st.progress(reported.progress, text=f"{reported.progress * 100:.0f} % downloaded")
+    if not reported.state.is_settled() or len(passed) > 1:
+        st.caption(_path(reported.state, passed))
+    if reported.message:
+        st.text(
+            f"{reported.reason.replace('_', ' ')}: {reported.message}"
+            if reported.reason
+            else reported.message
+        )
+
+
+def _path(now: DeviceState, passed: list[DeviceState]) -> str:
+    words = []
+    for state in fleet.PATH:
+        icon = (
+            ":material/check:"
+            if state in passed and state is not now
+            else ":material/radio_button_unchecked:"
+        )
+        if state is now:
+            icon = ":material/check_circle:" if state is DeviceState.ACTIVE else ":material/arrow_forward:"
+        words.append(f"{icon} {state.value}")
+    return " \u2002 ".join(words)
+
+
+def _telemetry(device: Device) -> None:
+    telemetry = device.telemetry
+    if telemetry is None or not device.online:
+        return
+    fps, latency, memory, heat = st.columns(4)
+    fps.metric("Frames", f"{telemetry.fps:.1f} fps")
+    latency.metric("Latency p50", figures.milliseconds(telemetry.latency_p50_ms))
+    memory.metric("Memory", f"{telemetry.rss_mb:.0f} MB")
+    if telemetry.temperature_c is not None:
+        throttled = "throttled" if telemetry.throttled else None
+        heat.metric("Temperature", f"{telemetry.temperature_c:.0f} °C", throttled, delta_color="inverse")
+    else:
+        heat.metric(
+            "Dropped",
+            figures.count(telemetry.dropped),
+            help="Frames since the start that no slot was free for.",
+        )

@@ -1,0 +1,149 @@
+"""The recipe as a form and as YAML, side by side: either changes the other, the last change counts."""
+
+from dataclasses import fields
+from typing import Any
+
+import streamlit as st
+from slimcast.catalog import DATA, MODELS
+
+from slimcast_web.services import compress
+from slimcast_web.services.compress import Draft
+
+_TEXT = "recipe-yaml"
+_KEPT = "recipe-kept"
+_NOTE = "recipe-note"
+
+
+def show(start_from: str | None = None) -> str:
+    """Show the editor and return the recipe's text; `start_from` replaces what was there."""
+    if start_from is not None:
+        _load(start_from)
+    elif _TEXT not in st.session_state:
+        # Streamlit forgets a widget's value when another page is shown; this remembers.
+        _load(st.session_state.get(_KEPT) or compress.yaml_of(compress.recommended("lenet5", "digits")))
+    left, right = st.columns([6, 5], gap="large")
+    with left:
+        _form()
+    with right:
+        st.text_area(
+            "Recipe (YAML)",
+            key=_TEXT,
+            height=470,
+            on_change=_text_changed,
+            help="The same recipe as text. Change it here and the form follows, as far as it can show it.",
+        )
+        if st.session_state.get(_NOTE):
+            st.caption(
+                "This recipe says more than the form can show. A change in the form starts over from it."
+            )
+    text: str = st.session_state[_TEXT]
+    st.session_state[_KEPT] = text
+    return text
+
+
+def load_preset() -> None:
+    """Take over the preset that was chosen under the key `preset`; for use as a callback."""
+    name = st.session_state.get("preset")
+    preset = next((preset for preset in compress.presets() if preset.name == name), None)
+    if preset is not None:
+        _load(preset.text)
+
+
+def _form() -> None:
+    network, data = st.columns(2)
+    with network:
+        st.selectbox(
+            "Network",
+            MODELS.names(),
+            key="draft-model",
+            format_func=lambda n: MODELS[n].title,
+            on_change=_subject_changed,
+        )
+        st.caption(MODELS[st.session_state["draft-model"]].description)
+    with data:
+        st.selectbox(
+            "Data",
+            DATA.names(),
+            key="draft-data",
+            format_func=lambda n: DATA[n].title,
+            on_change=_subject_changed,
+        )
+        st.caption(DATA[st.session_state["draft-data"]].description)
+    st.slider(
+        "Keep this share of the MACs",
+        10,
+        100,
+        step=5,
+        format="%d %%",
+        key="draft-keep_macs",
+        on_change=_form_changed,
+        help="MACs are multiply-accumulates, the arithmetic that one image costs. 100 % means no pruning.",
+    )
+    st.toggle(
+        "Quantize to int8 at the end",
+        key="draft-int8",
+        on_change=_form_changed,
+        help="Weights and activations in 8 bits: a quarter of the bytes, and integer kernels on the device.",
+    )
+    with st.expander("Advanced", icon=":material/tune:"):
+        _advanced()
+
+
+def _advanced() -> None:
+    one, two, three = st.columns(3)
+    one.number_input("Epochs of training", 0.1, 1000.0, step=1.0, **_field("epochs"))
+    two.number_input("Batch size", 1, 65536, **_field("batch_size"))
+    three.number_input("Seed", 0, 2**31 - 1, **_field("seed"))
+    one.number_input("Pruning rounds", 1, 50, **_field("rounds"))
+    two.number_input("Epochs between rounds", 0.1, 100.0, step=1.0, **_field("between_epochs"))
+    three.number_input("Round channels to", 1, 64, **_field("round_to"))
+    one.number_input("Epochs of fine-tuning", 0.1, 1000.0, step=1.0, **_field("finetune_epochs"))
+    two.number_input(
+        "Its learning rate",
+        0.0,
+        1.0,
+        step=0.0005,
+        format="%.4f",
+        help="0: the network's own.",
+        **_field("finetune_rate"),
+    )
+    three.number_input("Image size, pixels", 0, 512, help="0: the data's own.", **_field("image_size"))
+    one.number_input("Training images", 0, 10_000_000, help="0: all.", **_field("train_samples"))
+    st.toggle("Fine-tune with the unpruned network as teacher (distillation)", **_field("distill"))
+
+
+def _field(name: str) -> dict[str, Any]:
+    return {"key": f"draft-{name}", "on_change": _form_changed}
+
+
+def _form_changed() -> None:
+    state = st.session_state
+    values = {f.name: state[f"draft-{f.name}"] for f in fields(Draft) if f"draft-{f.name}" in state}
+    state[_TEXT] = compress.yaml_of(Draft(**values))
+    state[_NOTE] = False
+
+
+def _subject_changed() -> None:
+    state = st.session_state
+    draft = compress.recommended(state["draft-model"], state["draft-data"])
+    _fill(draft)
+    state[_TEXT] = compress.yaml_of(draft)
+    state[_NOTE] = False
+
+
+def _text_changed() -> None:
+    _load(st.session_state[_TEXT])
+
+
+def _load(text: str) -> None:
+    state = st.session_state
+    state[_TEXT] = text
+    draft = compress.draft_of(text)
+    state[_NOTE] = draft is None and not compress.problems(text)
+    if draft is not None or "draft-model" not in state:
+        _fill(draft or Draft())
+
+
+def _fill(draft: Draft) -> None:
+    for field in fields(Draft):
+        st.session_state[f"draft-{field.name}"] = getattr(draft, field.name)

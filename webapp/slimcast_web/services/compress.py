@@ -1,0 +1,207 @@
+"""From a few choices to a recipe, and from a recipe to a run."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from slimcast.errors import RecipeError
+from slimcast.recipe import Recipe, load_recipe, parse_recipe
+from slimcast.records import Run
+
+from slimcast_web.services.studio import Studio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What the form on the Compress page asks for; everything else of a recipe follows from it.
+
+    Attributes:
+        keep_macs: share of the multiply-accumulates that remains, in per cent; 100 means no pruning.
+        rounds: pruning rounds. between_epochs: training between them. round_to: channels come in multiples.
+        finetune_epochs: training after pruning; finetune_rate: its learning rate, 0 means the network's own.
+        image_size: pixels; 0 means the data's own. train_samples: 0 means all.
+
+    """
+
+    model: str = "lenet5"
+    data: str = "digits"
+    keep_macs: int = 40
+    int8: bool = True
+    epochs: float = 15.0
+    rounds: int = 2
+    between_epochs: float = 3.0
+    round_to: int = 2
+    finetune_epochs: float = 8.0
+    finetune_rate: float = 0.001
+    distill: bool = True
+    batch_size: int = 32
+    image_size: int = 0
+    train_samples: int = 0
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return the name that the recipe gets."""
+        parts = [self.model, self.data]
+        parts += [f"{self.keep_macs}pct"] if self.keep_macs < 100 else []
+        parts += ["int8"] if self.int8 else []
+        return "-".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A recipe that comes with Slimcast, and the comment at its head."""
+
+    name: str
+    text: str
+
+
+def recommended(model: str, data: str) -> Draft:
+    """Return choices that suit a network and a data set; all of them can be changed."""
+    draft = Draft(model=model, data=data)
+    if model != "lenet5":
+        # Wide networks lose nothing by channel counts that suit the kernels.
+        draft = replace(draft, round_to=8)
+    if data != "digits":
+        # Forty times the images: fewer passes, larger batches.
+        draft = replace(draft, epochs=3.0, between_epochs=1.0, finetune_epochs=2.0, batch_size=128)
+    return draft
+
+
+def yaml_of(draft: Draft) -> str:
+    """Return the recipe that the form describes."""
+    return yaml.safe_dump(_document(draft), sort_keys=False)
+
+
+def problems(text: str) -> list[tuple[str, str]]:
+    """Return everything that is wrong with a recipe: (path, message); nothing when it can run."""
+    try:
+        parse_recipe(text)
+    except RecipeError as error:
+        return error.problems
+    return []
+
+
+def draft_of(text: str) -> Draft | None:
+    """Return the choices that lead to this recipe; None when the form cannot say what it says."""
+    try:
+        recipe = parse_recipe(text)
+    except RecipeError:
+        return None
+    draft = _guess(recipe)
+    try:
+        same = Recipe.model_validate(_document(draft)).model_copy(update={"name": recipe.name}) == recipe
+    except ValueError:
+        return None
+    return draft if same else None
+
+
+def start(studio: Studio, text: str) -> Run:
+    """Queue a run.
+
+    Raises:
+        RecipeError: the recipe is wrong. StoreError: the store cannot take it.
+
+    """
+    return studio.queue.submit(parse_recipe(text))
+
+
+def recipe_of_run(studio: Studio, run_id: str) -> str:
+    """Return the recipe of a run, to start from.
+
+    Raises:
+        RunNotFound: there is no such run.
+
+    """
+    return studio.store.run(run_id).recipe_yaml
+
+
+@cache
+def presets() -> tuple[Preset, ...]:
+    """Return the recipes that come with Slimcast, by name."""
+    files = sorted(_recipes_folder().rglob("*.yaml"))
+    return tuple(Preset(name=load_recipe(file).name, text=file.read_text(encoding="utf-8")) for file in files)
+
+
+def _recipes_folder() -> Path:
+    import slimcast
+
+    packaged = Path(slimcast.__file__).parent / "recipes"
+    return packaged if packaged.is_dir() else packaged.parents[2] / "examples" / "recipes"
+
+
+def _document(draft: Draft) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": draft.data}
+    if draft.image_size:
+        data["image_size"] = draft.image_size
+    if draft.train_samples:
+        data["train_samples"] = draft.train_samples
+    steps: list[dict[str, Any]] = [
+        {"kind": "train", "epochs": _short(draft.epochs), "batch_size": draft.batch_size}
+    ]
+    if draft.keep_macs < 100:
+        steps += [_prune(draft), _finetune(draft)]
+    if draft.int8:
+        steps.append({"kind": "quantize"})
+    return {
+        "version": 1,
+        "name": draft.name,
+        "seed": draft.seed,
+        "model": {"name": draft.model},
+        "data": data,
+        "steps": steps,
+    }
+
+
+def _prune(draft: Draft) -> dict[str, Any]:
+    return {
+        "kind": "prune",
+        "target": {"macs": draft.keep_macs / 100},
+        "rounds": draft.rounds,
+        "finetune_epochs": _short(draft.between_epochs) if draft.rounds > 1 else 0,
+        "round_to": draft.round_to,
+    }
+
+
+def _finetune(draft: Draft) -> dict[str, Any]:
+    step: dict[str, Any] = {
+        "kind": "finetune",
+        "epochs": _short(draft.finetune_epochs),
+        "batch_size": draft.batch_size,
+    }
+    if draft.finetune_rate:
+        step["learning_rate"] = draft.finetune_rate
+    if draft.distill:
+        step["distill"] = {"teacher": "baseline"}
+    return step
+
+
+def _short(number: float) -> float:
+    """Return a whole number without its ``.0``: the recipe is there to be read."""
+    return int(number) if number == int(number) else number
+
+
+def _guess(recipe: Recipe) -> Draft:
+    """Read off what the form can show; whether that is all is for the caller to check."""
+    found: dict[str, Any] = {"keep_macs": 100, "int8": False}
+    for step in recipe.steps:
+        if step.kind == "train":
+            found |= {"epochs": step.epochs, "batch_size": step.batch_size}
+        elif step.kind == "prune":
+            found |= {"keep_macs": round(step.target.macs * 100), "rounds": step.rounds}
+            found |= {"between_epochs": step.finetune_epochs or 1.0, "round_to": step.round_to}
+        elif step.kind == "finetune":
+            found |= {"finetune_epochs": step.epochs, "distill": step.distill is not None}
+            found["finetune_rate"] = step.learning_rate or 0.0
+        else:
+            found["int8"] = True
+    return Draft(
+        model=recipe.model.name,
+        data=recipe.data.name,
+        image_size=recipe.data.image_size or 0,
+        train_samples=recipe.data.train_samples or 0,
+        seed=recipe.seed,
+        **found,
+    )
