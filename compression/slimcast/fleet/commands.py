@@ -1,0 +1,88 @@
+"""What the command line does with the fleet: connect, act, wait, clean up."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from slimcast.errors import FleetError
+from slimcast.fleet.hub import FleetHub, last_heard
+from slimcast.fleet.records import Device
+from slimcast.records import Variant
+from slimcast.settings import Settings
+from slimcast.store import Store
+
+CONNECT_TIMEOUT_S = 8.0
+DISCOVERY_S = 3.0
+_POLL_S = 0.05
+
+
+def publish(
+    settings: Settings,
+    run: str,
+    variant: str,
+    device: str,
+    timeout_s: float = 120.0,
+    on_change: Callable[[Device], None] | None = None,
+) -> Device:
+    """Publish a variant of a run to a device, serve it, and return the device once it has settled.
+
+    Raises:
+        FleetError: no broker, no such device or variant, another studio's key, or the device did not settle.
+        RunNotFound: no run has that id.
+    """
+    with _connected(settings) as (hub, store):
+        chosen = _variant(store, run, variant)
+        _wait_heard(hub, device)
+        name = f"{store.run(run).name} {chosen.name}"
+        revision = hub.publish(device, chosen.artifact or "", name)
+        settled = hub.wait_settled(device, revision, timeout_s, on_change)
+        if settled.reported is not None and settled.reported.revision > revision:
+            raise FleetError(f"A newer order has replaced this one meanwhile. {last_heard(settled)}")
+        return settled
+
+
+def devices(settings: Settings, wait_s: float = 2.0) -> list[Device]:
+    """Return the devices of which something is heard within that time.
+
+    Raises:
+        FleetError: no broker answers.
+    """
+    with _connected(settings) as (hub, _):
+        time.sleep(wait_s)
+        return hub.devices()
+
+
+@contextmanager
+def _connected(settings: Settings) -> Iterator[tuple[FleetHub, Store]]:
+    store = Store.open(settings)
+    hub = FleetHub(settings, store)
+    try:
+        hub.start()
+        hub.wait_connected(CONNECT_TIMEOUT_S)
+        yield hub, store
+    finally:
+        hub.stop()
+        store.close()
+
+
+def _variant(store: Store, run: str, name: str) -> Variant:
+    found = store.run(run)
+    variants = store.variants(found.id)
+    chosen = next((variant for variant in variants if variant.name == name), None)
+    publishable = ", ".join(variant.name for variant in variants if variant.artifact) or "none yet"
+    if chosen is None:
+        raise FleetError(f"Run {found.id} has no variant {name[:80]!r}. Those to publish: {publishable}.")
+    if chosen.artifact is None:
+        raise FleetError(f"Variant {name} of run {found.id} has no artifact. Those to publish: {publishable}.")
+    return chosen
+
+
+def _wait_heard(hub: FleetHub, device: str) -> None:
+    """Give the broker a moment to tell of the device, and the device one to be online with its key."""
+    deadline = time.monotonic() + DISCOVERY_S
+    while time.monotonic() < deadline:
+        with suppress(FleetError):
+            heard = hub.device(device)
+            if heard.online and heard.about is not None and heard.reported is not None:
+                return
+        time.sleep(_POLL_S)
