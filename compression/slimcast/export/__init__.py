@@ -1,0 +1,1 @@
+"""From a torch network to an artifact: one self-describing ONNX file."""

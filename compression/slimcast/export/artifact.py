@@ -1,0 +1,14 @@
+"""Put a network's description into its ONNX file."""
+
+import onnx
+
+from slimcast.export.slim import slim
+from slimcast_edge.artifact import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, ArtifactInfo
+
+
+def pack(model: onnx.ModelProto, info: ArtifactInfo) -> bytes:
+    """Return the artifact: the slimmed graph and its description. The same input gives the same bytes."""
+    out = slim(model, keep=(INPUT_NAME, OUTPUT_NAME))
+    onnx.helper.set_model_props(out, {METADATA_KEY: info.to_json()})
+    onnx.checker.check_model(out)
+    return out.SerializeToString(deterministic=True)

@@ -1,0 +1,87 @@
+"""Golden samples: a few real images with the answers that a healthy artifact gives to them."""
+
+import numpy as np
+import onnxruntime
+
+from slimcast.errors import StepError
+from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, Golden, GoldenSample, NumericKind
+
+COUNT = 4
+_PROBED = 64
+_SAFETY = 4.0
+_FLOAT_TOLERANCE = 1e-3  # of the logits' range: other kernels sum in another order
+_INT8_TOLERANCE = 0.05  # of the logits' range, at least: about six steps of an eight-bit output
+
+
+def choose_golden(
+    content: bytes, images: np.ndarray, labels: np.ndarray, logits: np.ndarray, kind: NumericKind
+) -> Golden:
+    """Choose samples and tolerance.
+
+    The tolerance must let the same file pass on another processor, and refuse another file. Integer kernels of
+    different processors round differently, by a step here and there. How much that moves the logits of *this*
+    network is measured: its integer kernels against the same file with all optimizations off, which computes in
+    float between the roundings. Four times the largest such difference is allowed, and at least a twentieth of the
+    logits' range. Another network, or a damaged one, is off by a good part of that range on at least one of forty
+    logits. The clients also ask for the same top answer, so samples are taken where that is clear.
+
+    Args:
+        content: the artifact, of which `logits` are the answers.
+        images: held-out images, uint8 (N, H, W, C), with labels (N,) and logits (N, K).
+
+    Raises:
+        StepError: the answers tell nothing: no image is right, or all logits are alike.
+    """
+    probed = images[:_PROBED]
+    plain = _unoptimized_logits(content, probed)
+    spread = float(np.ptp(logits[:_PROBED]))
+    moved = float(np.abs(plain - logits[:_PROBED]).max())
+    share = _INT8_TOLERANCE if kind is NumericKind.INT8 else _FLOAT_TOLERANCE
+    tolerance = float(f"{max(_SAFETY * moved, share * spread):.4g}")
+    chosen = _clear_cases(labels, logits, tolerance)
+    golden = Golden(
+        samples=[GoldenSample.from_pixels(images[i], logits[i]) for i in chosen], tolerance=tolerance
+    )
+    difference = (
+        float(np.abs(logits[chosen] - logits[np.roll(chosen, 1)]).max()) if len(chosen) > 1 else spread
+    )
+    if difference <= tolerance:
+        raise StepError(
+            f"The artifact's answers are too much alike to tell it from a broken one: logits differ by "
+            f"{difference:.3g}, rounding alone by {moved:.3g}. The network is hardly trained, or collapsed when "
+            "it was quantized."
+        )
+    return golden
+
+
+def _clear_cases(labels: np.ndarray, logits: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return indices of right answers of different classes, the clearest first margin above twice the tolerance."""
+    ordered = np.sort(logits, 1)
+    margin = ordered[:, -1] - ordered[:, -2]
+    right = logits.argmax(1) == labels
+    candidates = np.flatnonzero(right & (margin > 2 * tolerance))
+    if not len(candidates):
+        candidates = np.argsort(-np.where(right, margin, -np.inf))[:COUNT]
+        if not right[candidates[0]]:
+            raise StepError(
+                "The artifact gives no right answer on the held-out images: there is nothing to check."
+            )
+    chosen: list[int] = []
+    seen: set[int] = set()
+    for index in candidates:
+        if int(labels[index]) not in seen and right[index]:
+            seen.add(int(labels[index]))
+            chosen.append(int(index))
+        if len(chosen) == COUNT:
+            break
+    return np.asarray(chosen)
+
+
+def _unoptimized_logits(content: bytes, images: np.ndarray) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    logits: np.ndarray = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
+    return logits

@@ -1,0 +1,90 @@
+"""Make an artifact of an ONNX graph, and prove that it is what it says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from slimcast.data.images import ImageData
+from slimcast.errors import StepError
+from slimcast.export.artifact import pack
+from slimcast.export.golden import choose_golden
+from slimcast.measure.fresh import FreshRun, run_fresh
+from slimcast.measure.quality import agreement, logits_of, top1_accuracy
+from slimcast.measure.report import Quality
+from slimcast.reporting import Reporter
+from slimcast_edge.artifact import ArtifactInfo, NumericKind
+from slimcast_edge.runtime import open_runtime
+
+_LATENCY_SECONDS = 0.5
+_EXPORT_TOLERANCE = 1e-3  # of the logits' range
+_EXPORT_AGREEMENT = 0.999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A finished artifact: the file, its answers' quality, and what a fresh process measured."""
+
+    content: bytes
+    info: ArtifactInfo
+    quality: Quality
+    fresh: FreshRun
+
+
+def make_artifact(
+    graph: onnx.ModelProto,
+    info: ArtifactInfo,
+    data: ImageData,
+    *,
+    torch_logits: np.ndarray,
+    threads: int,
+    reporter: Reporter,
+) -> Artifact:
+    """Pack the graph, measure it on all held-out images, add golden samples, and try it in a fresh process.
+
+    Args:
+        info: what the artifact says of itself, without accuracy and golden samples: they are found here.
+        torch_logits: the torch network's answers to the held-out images, (N, K).
+
+    Raises:
+        StepError: a float file answers otherwise than the torch network, or the fresh process otherwise than this.
+    """
+    draft = pack(graph, info)
+    runtime = open_runtime(draft, threads=threads)
+    logits = logits_of(runtime, data.test_images, reporter=reporter)
+    runtime.close()
+    quality = Quality(
+        accuracy=top1_accuracy(logits, data.test_labels),
+        agreement=agreement(logits, torch_logits),
+        images=len(logits),
+    )
+    if info.numeric_kind is NumericKind.FLOAT32:
+        _check_export(logits, torch_logits, quality)
+    golden = choose_golden(draft, data.test_images, data.test_labels, logits, info.numeric_kind)
+    measured = info.measurements | {"accuracy": round(quality.accuracy, 6)}
+    info = info.model_copy(update={"golden": golden, "measurements": measured})
+    content = pack(graph, info)
+    images = np.stack([sample.pixels() for sample in golden.samples])
+    fresh = run_fresh(content, images, seconds=_LATENCY_SECONDS, reporter=reporter)
+    _check_fresh(fresh, info)
+    return Artifact(content=content, info=info, quality=quality, fresh=fresh)
+
+
+def _check_export(logits: np.ndarray, torch_logits: np.ndarray, quality: Quality) -> None:
+    difference = float(np.abs(logits - torch_logits).max())
+    allowed = _EXPORT_TOLERANCE * max(1.0, float(np.ptp(torch_logits)))
+    if difference > allowed or quality.agreement < _EXPORT_AGREEMENT:
+        raise StepError(
+            f"The exported file answers otherwise than the network: logits differ by up to {difference:.3g} "
+            f"(allowed {allowed:.3g}), the same answer on {quality.agreement:.2%} of the images."
+        )
+
+
+def _check_fresh(fresh: FreshRun, info: ArtifactInfo) -> None:
+    wanted = np.asarray([sample.logits for sample in info.golden.samples])
+    difference = float(np.abs(fresh.logits - wanted).max())
+    if difference > info.golden.tolerance or (fresh.logits.argmax(1) != wanted.argmax(1)).any():
+        raise StepError(
+            f"The artifact answers otherwise in a fresh process: logits differ by {difference:.3g}, "
+            f"its tolerance is {info.golden.tolerance:.3g}."
+        )

@@ -1,0 +1,51 @@
+"""Opens an artifact in a process of its own, without torch, as a camera would; prints one JSON line.
+
+Run as ``python -m slimcast.measure.child MODEL IMAGES.npy LOGITS.npy SECONDS``. Latency and memory measured here owe
+nothing to the training that went before.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from slimcast_edge.bench import measure_latency
+from slimcast_edge.errors import SlimcastError
+from slimcast_edge.runtime import open_runtime
+
+
+def main() -> int:
+    """Write the logits of the images, and print latency and peak memory."""
+    model, images_path, logits_path, seconds = sys.argv[1:5]
+    images = np.load(images_path, allow_pickle=False)
+    try:
+        runtime = open_runtime(Path(model), threads=1)
+        logits = np.concatenate([runtime.run(image[None]) for image in images])
+        latency = measure_latency(runtime, images, seconds=float(seconds))
+    except SlimcastError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    np.save(logits_path, logits, allow_pickle=False)
+    print(
+        json.dumps(
+            {"latency": asdict(latency), "peak_rss_mb": _peak_rss_mb(), "torch": "torch" in sys.modules}
+        )
+    )
+    return 0
+
+
+def _peak_rss_mb() -> float:
+    """Return the largest resident memory of this process since it began, MB; 0 where the system does not say."""
+    # Not getrusage: its ru_maxrss starts with what the parent had when it forked.
+    try:
+        status = Path("/proc/self/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return 0.0
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What a network costs: multiply-accumulates and parameters, counted by hand so that the figures are exact."""
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+
+def count_macs(model: nn.Module, example: Tensor) -> int:
+    """Return the multiply-accumulates of convolutions and linear layers for one image; example is (1, C, H, W)."""
+    macs = 0
+
+    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs
+        if isinstance(module, nn.Conv2d):
+            per_value = module.weight[0].numel()  # in_channels / groups * kernel height * kernel width
+            macs += per_value * prod(output.shape[1:])
+        elif isinstance(module, nn.Linear):
+            macs += module.in_features * module.out_features
+
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(example)
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    return macs
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trained values, batch norms included."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_exported_parameters(model: nn.Module) -> int:
+    """Return how many values the weights and biases have once batch norms are folded into the convolutions."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    return sum(layer.weight.numel() + layer.weight.shape[0] for layer in layers)

@@ -1,0 +1,57 @@
+"""What an artifact file holds: bytes, values, zeros."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+_WEIGHTED = {"Conv": 1, "Gemm": 1, "MatMul": 1}
+_QUANTIZED = {"DequantizeLinear"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
+    """Size in bytes, size after zlib level 9, and the share of zeros among the stored weights."""
+
+    size_bytes: int
+    compressed_bytes: int
+    sparsity: float
+
+
+def facts_of(content: bytes) -> FileFacts:
+    """Look into an artifact."""
+    zeros = total = 0
+    for weight in weights_of(onnx.load_from_string(content)):
+        zeros += int((weight == 0).sum())
+        total += weight.size
+    return FileFacts(
+        size_bytes=len(content),
+        compressed_bytes=len(zlib.compress(content, 9)),
+        sparsity=zeros / total if total else 0.0,
+    )
+
+
+def weights_of(model: onnx.ModelProto) -> list[np.ndarray]:
+    """Return the weights of all convolutions and linear layers as they are stored."""
+    stored = {item.name: item for item in model.graph.initializer}
+    sources = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type in _QUANTIZED}
+    names = []
+    for node in model.graph.node:
+        if node.op_type in _WEIGHTED:
+            name = node.input[_WEIGHTED[node.op_type]]
+            names.append(sources.get(name, name))
+    return [numpy_helper.to_array(stored[name]) for name in names if name in stored]
+
+
+def integer_share(model: onnx.ModelProto) -> tuple[int, int]:
+    """Return how many convolutions and linear layers of an optimized graph run in integer kernels, and of how many."""
+    integer = sum(
+        node.op_type in {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger"} for node in model.graph.node
+    )
+    floating = sum(
+        node.op_type in {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}
+        for node in model.graph.node
+    )
+    return integer, integer + floating

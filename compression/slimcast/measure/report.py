@@ -1,0 +1,54 @@
+"""The figures of a variant, each with its unit, sample count and machine."""
+
+from dataclasses import dataclass
+
+from slimcast.measure.files import FileFacts
+from slimcast.measure.fresh import FreshRun
+from slimcast.records import Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Accuracy and agreement with torch, 0..1, over `images` held-out images."""
+
+    accuracy: float
+    agreement: float
+    images: int
+
+
+def measurements(
+    *, quality: Quality, parameters: int, macs: int, facts: FileFacts, fresh: FreshRun, machine: str
+) -> tuple[Measurement, ...]:
+    """Return all figures of a variant."""
+    latency = fresh.latency
+    n = quality.images
+    return (
+        Measurement(name="accuracy", value=quality.accuracy, higher_is_better=True, n=n),
+        Measurement(name="params", value=parameters, higher_is_better=False),
+        Measurement(name="macs", value=macs, higher_is_better=False),
+        Measurement(name="size_bytes", value=facts.size_bytes, unit="B", higher_is_better=False),
+        Measurement(name="compressed_bytes", value=facts.compressed_bytes, unit="B", higher_is_better=False),
+        Measurement(name="sparsity", value=facts.sparsity, higher_is_better=True),
+        Measurement(name="agreement", value=quality.agreement, higher_is_better=True, n=n),
+        Measurement(
+            name="latency_p50_ms",
+            value=latency.p50_ms,
+            unit="ms",
+            higher_is_better=False,
+            n=latency.runs,
+            spread=latency.std_ms,
+            machine=machine,
+        ),
+        Measurement(
+            name="latency_p90_ms",
+            value=latency.p90_ms,
+            unit="ms",
+            higher_is_better=False,
+            n=latency.runs,
+            spread=latency.std_ms,
+            machine=machine,
+        ),
+        Measurement(
+            name="peak_rss_mb", value=fresh.peak_rss_mb, unit="MB", higher_is_better=False, machine=machine
+        ),
+    )

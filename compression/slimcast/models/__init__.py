@@ -1,0 +1,1 @@
+"""Networks: one family a file, built from their catalog entry."""

@@ -1,0 +1,79 @@
+"""Build a network from its catalog entry, and load weights into it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from slimcast.catalog import MODELS
+from slimcast.errors import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """All that a network is built from. `image_size` is the side of the square input in pixels."""
+
+    model: str
+    classes: int
+    channels: int
+    image_size: int
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
+    """Return the network with random weights, the same ones for the same seed.
+
+    Raises:
+        UnknownKind: the catalog has no such network.
+        ModelError: it cannot be built for such images.
+    """
+    entry = MODELS[spec.model]
+    if spec.image_size < entry.image_size:
+        raise ModelError(
+            f"{entry.title} needs images of at least {entry.image_size} pixels a side, not {spec.image_size}. "
+            f"Set data.image_size to {entry.image_size} or more."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: nn.Module = entry.load()(
+            classes=spec.classes, channels=spec.channels, image_size=spec.image_size
+        )
+    return model.eval()
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a safetensors file whose names and shapes are exactly the network's.
+
+    Raises:
+        ModelError: the file is missing or damaged, or it is of another network.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"Cannot read the weights {path}: {error}. Expected a .safetensors file.") from error
+    check_fits(model, tensors, str(path))
+    model.load_state_dict(tensors)
+
+
+def check_fits(model: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None:
+    """Compare names and shapes.
+
+    Raises:
+        ModelError: with the first difference.
+    """
+    own = model.state_dict()
+    if missing := sorted(own.keys() - tensors.keys()):
+        raise ModelError(f"{where} lacks {len(missing)} tensors that the network has, first {missing[0]!r}.")
+    if extra := sorted(tensors.keys() - own.keys()):
+        raise ModelError(f"{where} has {len(extra)} tensors that the network lacks, first {extra[0]!r}.")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise ModelError(
+                f"{where}: {name!r} has shape {tuple(tensors[name].shape)}, the network has {tuple(tensor.shape)}."
+            )

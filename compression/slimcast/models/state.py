@@ -1,0 +1,78 @@
+"""Save a network whose channels were cut, and rebuild it: safetensors with the structure in its metadata.
+
+Nothing is pickled: the catalog builds the network, then each layer is refitted to the stored shapes.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from slimcast.errors import ModelError
+from slimcast.models.build import NetworkSpec, build, check_fits
+
+_KEY = "slimcast"
+
+
+def save_state(model: nn.Module, spec: NetworkSpec) -> bytes:
+    """Return the file: all tensors, and what is needed to rebuild the network."""
+    groups = {
+        name: m.groups for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.groups > 1
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    structure = json.dumps({"format": 1, "network": spec.to_dict(), "groups": groups}, sort_keys=True)
+    return save(tensors, metadata={_KEY: structure})
+
+
+def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
+    """Rebuild the network that `save_state` has saved, in evaluation mode.
+
+    Raises:
+        ModelError: the file is damaged, or not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator of its own
+        structure = json.loads(metadata[_KEY])
+        spec = NetworkSpec(**structure["network"])
+        groups: dict[str, int] = structure["groups"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is no checkpoint of Slimcast, or it is damaged: {error}") from error
+    model = build(spec)
+    _refit(model, tensors, groups)
+    check_fits(model, tensors, str(path))
+    model.load_state_dict(tensors)
+    return model.eval(), spec
+
+
+def _refit(model: nn.Module, tensors: dict[str, torch.Tensor], groups: dict[str, int]) -> None:
+    for name, module in model.named_modules():
+        weight = tensors.get(f"{name}.weight")
+        if weight is None:
+            continue
+        if isinstance(module, nn.Conv2d):
+            module.groups = groups.get(name, 1)
+            module.out_channels, module.in_channels = weight.shape[0], weight.shape[1] * module.groups
+        elif isinstance(module, nn.Linear):
+            module.out_features, module.in_features = weight.shape
+        elif isinstance(module, _BatchNorm):
+            module.num_features = weight.shape[0]
+        else:
+            continue
+        _resize(module, name, tensors)
+
+
+def _resize(module: nn.Module, name: str, tensors: dict[str, torch.Tensor]) -> None:
+    for key, parameter in module.named_parameters(recurse=False):
+        stored = tensors.get(f"{name}.{key}")
+        if stored is not None and stored.shape != parameter.shape:
+            setattr(module, key, nn.Parameter(torch.empty_like(stored, dtype=parameter.dtype)))
+    for key, buffer in module.named_buffers(recurse=False):
+        stored = tensors.get(f"{name}.{key}")
+        if stored is not None and stored.shape != buffer.shape:
+            setattr(module, key, torch.empty_like(stored, dtype=buffer.dtype))

@@ -1,0 +1,1 @@
+"""Storing and computing in fewer bits."""

@@ -1,0 +1,183 @@
+"""Static int8 with ONNX Runtime's quantizer: integer weights per channel, integer activations, integer kernels.
+
+Tries a few ways to find the ranges of the activations, and keeps the one whose logits stay closest to the float
+network's, on training images. Held-out images are not used.
+"""
+
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
+from slimcast.errors import StepError
+from slimcast.measure.files import integer_share
+from slimcast.reporting import Reporter
+from slimcast_edge.artifact import INPUT_NAME
+
+_BATCH = 32
+_SCORED_IMAGES = 512
+_WARN_BELOW_INTEGER_SHARE = 0.9
+# What ONNX Runtime has integer kernels for, or hands through in integers. The normalisation of the image is none of
+# them: it is where float pixels come from.
+_QUANTIZED = [
+    "Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
+    "Flatten", "Reshape",
+]  # fmt: skip
+_NORMALISE = "normalise"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    title: str
+    method: CalibrationMethod
+    per_channel: bool
+
+
+_CANDIDATES = (
+    _Candidate(title="MinMax, per channel", method=CalibrationMethod.MinMax, per_channel=True),
+    _Candidate(title="Percentile 99.99, per channel", method=CalibrationMethod.Percentile, per_channel=True),
+    _Candidate(title="MinMax, per tensor", method=CalibrationMethod.MinMax, per_channel=False),
+)
+
+
+def quantize(
+    model: onnx.ModelProto,
+    images: np.ndarray,
+    *,
+    activations: str,
+    samples: int,
+    seed: int,
+    reporter: Reporter,
+) -> onnx.ModelProto:
+    """Return the int8 network.
+
+    Args:
+        model: float32, batch norms folded, as `export_onnx` writes it; is left as it is.
+        images: training images, uint8 (N, H, W, C).
+        activations: ``int8`` or ``uint8``; ``int8`` is the safe choice for ARM.
+        samples: how many images to calibrate with.
+        seed: of their choice.
+
+    Raises:
+        StepError: the quantizer fails, or nothing runs in integer kernels.
+        Cancelled: somebody cancelled the run.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(images))
+    calibration = images[np.sort(chosen[:samples])]
+    # Others than those for calibration where there are enough.
+    scored = images[np.sort(chosen[-_SCORED_IMAGES:])]
+    wanted = _logits(model, scored)
+    best: tuple[float, _Candidate, onnx.ModelProto] | None = None
+    with tempfile.TemporaryDirectory(prefix="slimcast-") as name:
+        for index, candidate in enumerate(_CANDIDATES):
+            reporter.check_cancelled()
+            reporter.progress(index / len(_CANDIDATES), f"Quantizing: {candidate.title}")
+            quantized = _quantize(model, calibration, candidate, activations, Path(name))
+            logits = _logits(quantized, scored)
+            error = float(np.mean((logits - wanted) ** 2) / max(np.var(wanted), 1e-12)) ** 0.5
+            same = float((logits.argmax(1) == wanted.argmax(1)).mean())
+            reporter.log(
+                f"{candidate.title}: logits off by {error:.2%}, same answer on {same:.2%} of training images"
+            )
+            if best is None or error < best[0]:
+                best = error, candidate, quantized
+    assert best is not None
+    _, candidate, quantized = best
+    integer, layers = integer_share(optimized(quantized))
+    reporter.log(
+        f"Kept {candidate.title}; {integer} of {layers} convolutions and linear layers run in integers"
+    )
+    if not integer:
+        raise StepError("Quantization had no effect: ONNX Runtime runs no layer of this network in integers.")
+    if integer < _WARN_BELOW_INTEGER_SHARE * layers:
+        reporter.log(
+            f"{layers - integer} of {layers} layers stay in float, so the gain is smaller", "warning"
+        )
+    return quantized
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, images: np.ndarray) -> None:
+        self._batches = iter([images[i : i + _BATCH] for i in range(0, len(images), _BATCH)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT_NAME: batch}
+
+
+def _quantize(
+    model: onnx.ModelProto, images: np.ndarray, candidate: _Candidate, activations: str, folder: Path
+) -> onnx.ModelProto:
+    prepared = onnx.ModelProto()
+    prepared.CopyFrom(model)
+    # Batch norms are folded and shapes are simple: ONNX Runtime's own pre-processing would find nothing to do.
+    add_pre_process_metadata(prepared)
+    source, target = folder / "float.onnx", folder / "int8.onnx"
+    onnx.save(prepared, source)
+    kind = QuantType.QInt8 if activations == "int8" else QuantType.QUInt8
+    try:
+        with _quiet():
+            quantize_static(
+                source,
+                target,
+                _Reader(images),
+                per_channel=candidate.per_channel,
+                activation_type=kind,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=_QUANTIZED,
+                nodes_to_exclude=[n.name for n in model.graph.node if n.name.startswith(_NORMALISE)],
+                calibrate_method=candidate.method,
+                calibration_cache_path=folder / f"{candidate.method.name}.json",
+                extra_options={"CalibPercentile": 99.99},
+            )
+    except Exception as error:  # the quantizer raises whatever its parts raise
+        raise StepError(f"ONNX Runtime's quantizer failed ({candidate.title}): {error}") from error
+    return onnx.load(target)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantizer's advice, which it logs to the root logger and prints, from the user."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return options
+
+
+def _logits(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
+    )
+    parts = [
+        session.run(None, {INPUT_NAME: images[i : i + _BATCH]})[0] for i in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph that ONNX Runtime really executes on this machine."""
+    with tempfile.TemporaryDirectory(prefix="slimcast-") as name:
+        options = _options()
+        options.optimized_model_filepath = str(Path(name) / "optimized.onnx")
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
