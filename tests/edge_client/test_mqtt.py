@@ -23,7 +23,13 @@ class Peer:
         self.got = []
         self.connects = 0
         self.connection = Connection(
-            url, name, site="lab", subscriptions=subscriptions, on_message=self._note, on_connect=self._up, **options
+            url,
+            name,
+            site="lab",
+            subscriptions=subscriptions,
+            on_message=self._note,
+            on_connect=self._up,
+            **options,
         )
 
     def _note(self, address, payload):
@@ -94,7 +100,9 @@ def test_after_a_broker_restart_everything_is_as_before(connect, broker):
     wait_for(lambda: hub.connects == 2 and cam.connects == 2)
     cam.connection.publish(topic("lab", "cam1", "event"), b"again")
     hub.connection.publish(blob_topic("lab", SHA, 0), b"chunk")
-    wait_for(lambda: hub.got == [("event", "cam1", "", b"again")] and cam.got == [("blob", SHA, "0", b"chunk")])
+    wait_for(
+        lambda: hub.got == [("event", "cam1", "", b"again")] and cam.got == [("blob", SHA, "0", b"chunk")]
+    )
 
 
 def test_it_waits_for_a_broker_that_is_away_and_stops_meanwhile():
@@ -214,7 +222,9 @@ def test_addresses_are_read(url, host, port, user, tls):
     assert "s@crt" not in repr(address) + str(address)
 
 
-@pytest.mark.parametrize("url", ["", "pi.local", "http://pi", "mqtt://", "mqtt://pi:x", "mqtt://pi:0", "mqtt://pi/a"])
+@pytest.mark.parametrize(
+    "url", ["", "pi.local", "http://pi", "mqtt://", "mqtt://pi:x", "mqtt://pi:0", "mqtt://pi/a"]
+)
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(SettingsError):
         parse_url(url)

@@ -1,0 +1,164 @@
+"""The command ``slimcast-edge``. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings."""
+
+import argparse
+import json
+import logging
+import queue
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from slimcast_edge import __version__
+from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (SettingsError, SignatureError) as error:
+        print(f"slimcast-edge: {error}", file=sys.stderr)
+        return 2
+    except SlimcastError as error:
+        print(f"slimcast-edge: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    from slimcast_edge.client import Client
+    from slimcast_edge.settings import load_settings
+
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        stream=sys.stderr,
+    )
+    client = Client(load_settings(options.config))
+    # A SimpleQueue may be put into from a signal handler, whatever this thread is doing just then.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: signals.put(received))
+    try:
+        client.start()
+        signals.get()
+    finally:
+        client.stop()
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from slimcast_edge.bench import describe_machine, measure_latency
+    from slimcast_edge.runtime import open_runtime
+    from slimcast_edge.telemetry import rss_mb
+
+    runtime = open_runtime(options.model, name=options.runtime, threads=options.threads)
+    latency = measure_latency(runtime, seconds=options.seconds)
+    if options.json:
+        document = {
+            "provider": runtime.provider,
+            "threads": runtime.threads,
+            "latency_ms": {"p50": latency.p50_ms, "p90": latency.p90_ms, "p99": latency.p99_ms},
+            "rss_mb": rss_mb(),
+        }
+        print(json.dumps(document))
+        return 0
+    size = runtime.info.input
+    print(f"{runtime.info.name}: {runtime.info.numeric_kind}, {size.width}x{size.height}x{size.channels}")
+    print(f"{describe_machine()}; {runtime.provider}, {runtime.threads} thread(s)")
+    print(
+        f"p50 {latency.p50_ms:.3f} ms   p90 {latency.p90_ms:.3f} ms   p99 {latency.p99_ms:.3f} ms   "
+        f"({latency.runs} runs of one image)   {rss_mb():.0f} MB resident"
+    )
+    return 0
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from slimcast_edge.deploy.state import write_durably
+    from slimcast_edge.settings import load_settings
+    from slimcast_edge.signing import fingerprint, public_key_from_text, public_key_to_text
+
+    settings = load_settings(options.config)
+    key = public_key_from_text(sys.stdin.read() if options.key == "-" else options.key)
+    path = settings.key_file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, public_key_to_text(key).encode() + b"\n")
+    except OSError as error:
+        raise SettingsError(f"Cannot write the key to {path}: {error}.") from error
+    print(f"Pinned the studio's key {fingerprint(key)} for {settings.site}/{settings.device} in {path}.")
+    print("Compare it with the fingerprint that `slimcast key` shows. A client that runs must be restarted.")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from slimcast_edge.template import render
+
+    path: Path = options.file
+    try:
+        with path.open("w" if options.force else "x", encoding="utf-8") as file:
+            file.write(render(options.camera))
+    except FileExistsError as error:
+        raise SettingsError(f"{path} is there already. Overwrite it with --force.") from error
+    except OSError as error:
+        raise SettingsError(f"Cannot write {path}: {error}.") from error
+    print(f"Wrote {path}. Look it through, then start with: slimcast-edge run --config {path}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="slimcast-edge",
+        description="The Slimcast camera client: classifies camera frames and takes new models over MQTT.",
+        epilog="Example: slimcast-edge init && slimcast-edge run --config edge.toml",
+    )
+    parser.add_argument("--version", action="version", version=f"slimcast-edge {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(
+        name: str, command: Callable[[argparse.Namespace], int], text: str, example: str
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, epilog=f"Example: {example}")
+        sub.set_defaults(command=command)
+        return sub
+
+    run = add("run", _run, "Classify camera frames until stopped.", "slimcast-edge run --config edge.toml")
+    run.add_argument("--config", type=Path, help="settings; without it, SLIMCAST_EDGE_* variables alone")
+    run.add_argument("--verbose", action="store_true", help="log more")
+
+    bench = add("bench", _bench, "Measure a model's latency here.", "slimcast-edge bench model.onnx --json")
+    bench.add_argument("model", type=Path, metavar="MODEL.onnx")
+    bench.add_argument("--json", action="store_true", help="print one JSON document")
+    bench.add_argument("--threads", type=_positive, default=1, help="threads that compute (default: 1)")
+    bench.add_argument("--seconds", type=float, default=1.0, help="how long to measure (default: 1)")
+    bench.add_argument("--runtime", default="onnxruntime", help="what executes the model")
+
+    enroll = add(
+        "enroll",
+        _enroll,
+        "Pin the key of the studio whose orders this camera obeys.",
+        "slimcast-edge enroll --config edge.toml --key 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    )
+    enroll.add_argument("--config", type=Path, help="settings of the camera")
+    enroll.add_argument(
+        "--key", required=True, metavar="BASE64", help="as `slimcast key` prints it; - reads stdin"
+    )
+
+    init = add(
+        "init", _init, "Write a settings file with every setting explained.", "slimcast-edge init edge.toml"
+    )
+    init.add_argument("file", type=Path, nargs="?", default=Path("edge.toml"), metavar="FILE")
+    init.add_argument("--camera", default="picamera2", help="kind of camera (default: picamera2)")
+    init.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value

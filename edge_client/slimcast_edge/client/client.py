@@ -1,0 +1,296 @@
+"""Puts the parts together, starts their threads and stops them."""
+
+import logging
+import platform
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimcast_edge import __version__
+from slimcast_edge.bench import hardware
+from slimcast_edge.camera import Camera, Frame, open_camera
+from slimcast_edge.client.commands import Benchmark
+from slimcast_edge.client.engine import Engine
+from slimcast_edge.client.host import ClientHost
+from slimcast_edge.client.leases import Leases
+from slimcast_edge.client.loops import CameraLoop, InferLoop, Traffic
+from slimcast_edge.client.outbox import Outbox
+from slimcast_edge.deploy.port import DeployOptions
+from slimcast_edge.deploy.startup import adopt, begin, open_first
+from slimcast_edge.deploy.state import Deployment, StateFolder
+from slimcast_edge.errors import SettingsError, SignatureError, WireError
+from slimcast_edge.mqtt import Connection
+from slimcast_edge.settings import EdgeSettings
+from slimcast_edge.slots import Slot
+from slimcast_edge.telemetry import rss_mb, temperature_c, throttled
+from slimcast_edge.wire import (
+    About,
+    Address,
+    Command,
+    Reply,
+    Status,
+    Telemetry,
+    ViewLease,
+    decode,
+    topic,
+)
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from slimcast_edge.deploy.machine import Machine
+    from slimcast_edge.deploy.trial_process import TrialProcess
+
+logger = logging.getLogger(__name__)
+
+
+class Client:
+    """One camera with its model and its connection.
+
+    Raises (from `start`):
+        SettingsError: the state folder or the pinned key cannot be used.
+        CameraError: the camera cannot be opened.
+        ArtifactError: the model that the settings name is refused.
+    """
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        self._settings = settings
+        self._session = secrets.token_hex(8)
+        self._since = time.time()
+        self._started = time.monotonic()
+        self._stopping = threading.Event()
+        self.counters: Counter[str] = Counter()
+        self._leases = Leases()
+        self._traffic = Traffic()
+        self._slot: Slot[Frame] = Slot()
+        self._engine = Engine(runtime=settings.runtime, threads=settings.threads)
+        self._benchmark = Benchmark(runtime=settings.runtime, threads=settings.threads)
+        self._connection = Connection(
+            settings.broker,
+            f"slimcast-{settings.site}-{settings.device}",
+            site=settings.site,
+            subscriptions=[self._topic("desired"), self._topic("status"), self._topic("cmd/+")],
+            on_message=self._on_message,
+            on_connect=self._on_connect,
+            will=(self._topic("status"), self._status(online=False)),
+        )
+        self._outbox = Outbox(
+            self._connection,
+            self._leases,
+            site=settings.site,
+            device=settings.device,
+            session=self._session,
+        )
+        self._host = ClientHost(
+            self._connection, self._engine, self._outbox, site=settings.site, device=settings.device
+        )
+        self._folder = StateFolder(settings.state_folder.expanduser())
+        self._camera_loop: CameraLoop | None = None
+        self._machine: Machine | None = None
+        self._trial: TrialProcess | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Classify frames from now on, then connect; returns once all threads run."""
+        camera = self._open_camera()
+        deployment = self._load_model()
+        reopens = self._settings.camera_kind != "picamera2"  # libcamera stands only a few openings
+        self._camera_loop = CameraLoop(
+            camera,
+            self._open_camera if reopens else None,
+            self._slot,
+            self._engine,
+            self._traffic,
+            self._stopping,
+        )
+        infer = InferLoop(self._slot, self._engine, self._traffic, self._outbox.put)
+        self._spawn("infer", infer.run)
+        self._spawn("camera", self._camera_loop.run)
+        # From here on frames are classified; what follows may take its time.
+        self._machine = self._make_machine(deployment)
+        self._spawn("deploy", self._machine.run)
+        self._spawn("publish", self._publish)
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Stop everything, within two seconds; the broker learns that the device has left."""
+        self._stopping.set()
+        self._slot.close()
+        self._outbox.stop()
+        self._benchmark.stop()
+        if self._trial is not None:
+            self._trial.stop()
+        if self._machine is not None:
+            self._machine.stop()
+        if self._camera_loop is not None:
+            self._camera_loop.camera.close()
+        deadline = time.monotonic() + 1.0
+        for thread in self._threads:
+            thread.join(max(0.01, deadline - time.monotonic()))
+        self._connection.stop((self._topic("status"), self._status(online=False)), timeout=0.8)
+        logger.info("Stopped.")
+
+    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _open_camera(self) -> Camera:
+        return open_camera(self._settings.camera_kind, self._settings.camera_settings())
+
+    def _load_model(self) -> Deployment:
+        now = begin(self._folder)
+        if now.active is None and now.revision == 0 and self._settings.model is not None:
+            now = adopt(self._folder, now, self._settings.model.expanduser())
+        if now.order is not None:
+            self._outbox.stream = now.order.stream
+        now, loaded = open_first(self._folder, now, self._engine.open)
+        self._engine.swap(loaded)
+        if loaded is None:
+            logger.info("There is no model on this device yet. Waiting for the studio to publish one.")
+        return now
+
+    def _make_machine(self, deployment: Deployment) -> "Machine":
+        from slimcast_edge.deploy.machine import Machine
+        from slimcast_edge.deploy.trial_process import TrialProcess
+
+        settings = self._settings
+        self._trial = TrialProcess(
+            runtime=settings.runtime, threads=settings.threads, max_latency_ms=settings.max_latency_ms
+        )
+        return Machine(
+            folder=self._folder,
+            host=self._host,
+            trial=self._trial,
+            identity=(settings.site, settings.device, self._session),
+            key=self._key(),
+            options=DeployOptions(
+                probation_s=settings.probation_s,
+                probation_frames=settings.probation_frames,
+                probation_errors=settings.probation_errors,
+                stall_s=settings.stall_s,
+                max_artifact_bytes=int(settings.max_artifact_mb * 1e6),
+            ),
+            deployment=deployment,
+        )
+
+    def _key(self) -> "Ed25519PublicKey | None":
+        from slimcast_edge.signing import public_key_from_text
+
+        path = self._settings.key_file
+        try:
+            return public_key_from_text(path.read_text())
+        except FileNotFoundError:
+            logger.warning("No studio's key is pinned: orders will be refused. Use: slimcast-edge enroll")
+            return None
+        except (OSError, UnicodeDecodeError, SignatureError) as error:
+            raise SettingsError(f"Cannot use the pinned key {path}: {error}") from error
+
+    # What arrives; called by the connection's worker.
+
+    def _on_connect(self) -> None:
+        self._connection.publish(self._topic("status"), self._status(online=True))
+        self._connection.publish(self._topic("about"), self._about().encode())
+        self._host.report_again()
+
+    def _on_message(self, address: Address, payload: bytes) -> None:
+        try:
+            self._dispatch(address, payload)
+        except WireError as error:
+            logger.warning("Dropped a message: %s", error)
+            self.counters["dropped_malformed"] += 1
+
+    def _dispatch(self, address: Address, payload: bytes) -> None:
+        machine = self._machine
+        if address.suffix == "blob" and machine is not None and len(address.tail) < 9:
+            machine.chunk(address.device, int(address.tail), payload)
+        elif address.suffix == "desired" and machine is not None:
+            if payload:  # an empty one means that the studio has taken its order back
+                machine.order(payload)
+        elif address.suffix == "status":
+            self._check_own_status(payload)
+        elif address.suffix == "cmd/view":
+            self._leases.renew(decode(ViewLease, address.suffix, payload))
+        elif address.suffix.startswith("cmd/"):
+            self._command(address.suffix.removeprefix("cmd/"), decode(Command, address.suffix, payload))
+
+    def _check_own_status(self, payload: bytes) -> None:
+        # The broker may publish the will of our last connection after this one has begun.
+        if not decode(Status, "status", payload).online and not self._stopping.is_set():
+            self._connection.publish(self._topic("status"), self._status(online=True))
+
+    def _command(self, name: str, command: Command) -> None:
+        current = self._engine.current
+        if name == "benchmark":
+            path = self._folder.model_path(current.entry.sha256) if current else None
+            self._benchmark.start(command, path, self._reply)
+        elif name == "snapshot" and current is None:
+            self._reply(Reply(id=command.id, ok=False, error="There is no model on this device yet."))
+        elif name == "snapshot":
+            self._outbox.request_snapshot(
+                lambda number: self._reply(Reply(id=command.id, ok=True, result={"frame": number}))
+            )
+        elif name == "rollback" and self._machine is not None:
+            self._machine.roll_back(
+                lambda error: self._reply(Reply(id=command.id, ok=not error, error=error))
+            )
+
+    def _reply(self, reply: Reply) -> None:
+        settings = self._settings
+        self._connection.publish(topic(settings.site, settings.device, "reply", reply.id), reply.encode())
+
+    # What leaves.
+
+    def _publish(self) -> None:
+        interval_s = self._settings.telemetry_s
+        last = time.monotonic()
+        while self._outbox.run_once(max(0.0, last + interval_s - time.monotonic())):
+            seconds = time.monotonic() - last
+            if seconds >= interval_s:
+                last += seconds
+                self._connection.publish(self._topic("telemetry"), self._telemetry(seconds).encode())
+
+    def _telemetry(self, seconds: float) -> Telemetry:
+        latencies_ms = self._traffic.take_latencies()
+        p50, p90 = np.percentile(latencies_ms, (50, 90)) if latencies_ms else (0.0, 0.0)
+        return Telemetry(
+            session=self._session,
+            at=time.time(),
+            uptime_s=time.monotonic() - self._started,
+            fps=len(latencies_ms) / seconds,
+            latency_p50_ms=float(p50),
+            latency_p90_ms=float(p90),
+            frames=self._traffic.frames,
+            dropped=self._traffic.dropped,
+            rss_mb=rss_mb(),
+            temperature_c=temperature_c(),
+            throttled=throttled(),
+        )
+
+    def _about(self) -> About:
+        from slimcast_edge.signing import fingerprint
+
+        key, current = self._key(), self._engine.current
+        return About(
+            session=self._session,
+            hardware=hardware()[:200],
+            os=platform.platform()[:200],
+            client=__version__,
+            python=platform.python_version(),
+            camera=self._settings.camera_kind,
+            runtime=self._settings.runtime,
+            providers=[current.runtime.provider] if current else [],
+            threads=self._settings.threads,
+            key_fingerprint=fingerprint(key) if key else "",
+        )
+
+    def _status(self, *, online: bool) -> bytes:
+        return Status(online=online, session=self._session, since=self._since).encode()
+
+    def _topic(self, suffix: str) -> str:
+        return f"slimcast/v1/{self._settings.site}/{self._settings.device}/{suffix}"

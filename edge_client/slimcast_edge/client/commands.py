@@ -1,0 +1,74 @@
+"""What a device can be told to do at once: benchmark, snapshot, rollback."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slimcast_edge.bench import describe_machine
+from slimcast_edge.wire import Command, Reply
+
+logger = logging.getLogger(__name__)
+
+_MAX_SECONDS = 10.0
+Answer = Callable[[Reply], None]
+
+
+class Benchmark:
+    """Measures the active model in a process of its own, one at a time; the camera goes on meanwhile."""
+
+    def __init__(self, *, runtime: str, threads: int) -> None:
+        self._runtime, self._threads = runtime, threads
+        self._busy = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, command: Command, model: Path | None, answer: Answer) -> None:
+        """Measure, and answer when done."""
+        if model is None:
+            answer(Reply(id=command.id, ok=False, error="There is no model on this device to measure."))
+        elif not self._busy.acquire(blocking=False):
+            answer(Reply(id=command.id, ok=False, error="A benchmark is going on already."))
+        else:
+            threading.Thread(
+                target=self._run, args=(command, model, answer), name="benchmark", daemon=True
+            ).start()
+
+    def stop(self) -> None:
+        """Kill the one that runs."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def _run(self, command: Command, model: Path, answer: Answer) -> None:
+        try:
+            answer(self._measure(command, model))
+        finally:
+            self._busy.release()
+
+    def _measure(self, command: Command, model: Path) -> Reply:
+        try:
+            seconds = min(_MAX_SECONDS, max(0.1, float(command.args.get("seconds", 1.0))))
+            threads = min(64, max(1, int(command.args.get("threads", self._threads))))
+        except (TypeError, ValueError):
+            return Reply(id=command.id, ok=False, error="'seconds' and 'threads' must be numbers.")
+        line = [sys.executable, "-m", "slimcast_edge", "bench", str(model), "--json"]
+        line += ["--seconds", str(seconds), "--threads", str(threads), "--runtime", self._runtime]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            self._process = process
+            try:
+                out, problems = process.communicate(timeout=seconds + 60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, problems = "", "it took too long"
+            finally:
+                self._process = None
+        try:
+            result: dict[str, Any] = json.loads(out)
+        except ValueError:
+            tail = (problems.strip().splitlines() or ["it was interrupted"])[-1]
+            return Reply(id=command.id, ok=False, error=f"The benchmark failed: {tail}"[:600])
+        return Reply(id=command.id, ok=True, result=result | {"machine": describe_machine()})

@@ -1,0 +1,72 @@
+"""The running client, as the deployment sees it."""
+
+from pathlib import Path
+
+from slimcast_edge.client.engine import Engine
+from slimcast_edge.client.outbox import Outbox
+from slimcast_edge.deploy.port import Health
+from slimcast_edge.deploy.state import ModelEntry
+from slimcast_edge.mqtt import Connection
+from slimcast_edge.wire import Event, Reported, StreamSettings, Want, blob_topic, topic
+
+
+class ClientHost:
+    """Implements `slimcast_edge.deploy.port.Host` on the parts of the client."""
+
+    def __init__(
+        self, connection: Connection, engine: Engine, outbox: Outbox, *, site: str, device: str
+    ) -> None:
+        self._connection, self._engine, self._outbox = connection, engine, outbox
+        self._site, self._device = site, device
+        self.last_reported: Reported | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached."""
+        return self._connection.connected
+
+    def ask(self, want: Want) -> None:
+        """Ask for chunks."""
+        self._connection.publish(topic(self._site, self._device, "want"), want.encode())
+
+    def listen(self, sha256: str, on: bool) -> None:
+        """Start or stop to receive the chunks of an artifact."""
+        chunks = blob_topic(self._site, sha256, "+")
+        if on:
+            self._connection.subscribe(chunks)
+        else:
+            self._connection.unsubscribe(chunks)
+
+    def report(self, reported: Reported) -> None:
+        """Publish the state, and keep it for the next connect."""
+        self.last_reported = reported
+        self.report_again()
+
+    def report_again(self) -> None:
+        """Publish the last state once more."""
+        if self.last_reported is not None and self._connection.connected:
+            self._connection.publish(topic(self._site, self._device, "reported"), self.last_reported.encode())
+
+    def tell(self, event: Event) -> None:
+        """Publish an event."""
+        self._connection.publish(topic(self._site, self._device, "event"), event.encode())
+
+    def stream(self, settings: StreamSettings) -> None:
+        """Stream in this way from now on."""
+        self._outbox.stream = settings
+
+    def swap(self, path: Path, entry: ModelEntry) -> None:
+        """Open and warm a model, unless it is still open; then let it take over between two frames."""
+        self._engine.swap(self._engine.is_previous(entry) or self._engine.open(path, entry))
+
+    def unload(self) -> None:
+        """Stop classifying."""
+        self._engine.swap(None)
+
+    def settle(self) -> None:
+        """Let go of the model that was swapped out."""
+        self._engine.settle()
+
+    def health(self) -> Health:
+        """Return how the current model is doing."""
+        return self._engine.health()

@@ -1,0 +1,84 @@
+"""Tries a model in a process of its own: ``python -m slimcast_edge.deploy.trial MODEL``.
+
+It opens the model, lets it answer its golden samples and times it. What crashes here, crashes only here. The last
+line on stdout is the outcome as JSON.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slimcast_edge.artifact import Golden
+from slimcast_edge.bench import measure_latency
+from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure
+from slimcast_edge.runtime import Runtime, open_runtime
+
+_PR_SET_PDEATHSIG = 1
+
+
+def try_model(path: Path, *, runtime: str, threads: int, max_latency_ms: float | None) -> dict[str, Any]:
+    """Try a model and return the outcome: ok and latency_ms, or reason and message."""
+    try:
+        opened = open_runtime(path, name=runtime, threads=threads)
+        check_golden(opened)
+        latency = measure_latency(opened, seconds=0.3, warmup=3, min_runs=10)
+    except ArtifactError as error:
+        return {"ok": False, "reason": error.reason, "message": str(error)}
+    except RuntimeFailure as error:
+        return {"ok": False, "reason": Refusal.LOADER_FAILED, "message": str(error)}
+    if max_latency_ms is not None and latency.p50_ms > max_latency_ms:
+        message = f"One image takes {latency.p50_ms:.1f} ms on this device; at most {max_latency_ms:.1f} ms are allowed."
+        return {"ok": False, "reason": Refusal.TOO_SLOW, "message": message}
+    return {"ok": True, "latency_ms": latency.p50_ms}
+
+
+def check_golden(runtime: Runtime) -> None:
+    """Compare the model's answers with those that its maker got.
+
+    Raises:
+        ArtifactError: another class comes first, or a logit is further off than the tolerance.
+    """
+    golden: Golden = runtime.info.golden
+    for number, sample in enumerate(golden.samples):
+        expected = np.asarray(sample.logits, np.float32)
+        logits = runtime.run(sample.pixels()[None])[0]
+        worst = float(np.abs(logits - expected).max()) if logits.shape == expected.shape else float("inf")
+        if not worst <= golden.tolerance or logits.argmax() != expected.argmax():  # written so that NaN fails
+            raise ArtifactError(
+                Refusal.GOLDEN_SAMPLES_DIFFER,
+                f"On golden sample {number} of {runtime.info.name!r} this device's answer differs from the studio's "
+                f"by {worst:.3g}; at most {golden.tolerance:.3g} and the same class are allowed.",
+            )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the trial; return 0 whatever its outcome."""
+    parser = argparse.ArgumentParser(prog="python -m slimcast_edge.deploy.trial", description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--max-latency-ms", type=float, default=None)
+    options = parser.parse_args(arguments)
+    os.nice(10)  # the camera goes first
+    _die_with_parent()
+    outcome = try_model(
+        options.model, runtime=options.runtime, threads=options.threads, max_latency_ms=options.max_latency_ms
+    )
+    print(json.dumps(outcome), flush=True)
+    return 0
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

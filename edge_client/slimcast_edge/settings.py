@@ -1,0 +1,185 @@
+"""Settings of a camera: a TOML file, with the environment above it; checked once, all problems at once."""
+
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from slimcast_edge.camera import CAMERAS, CameraSettings
+from slimcast_edge.errors import SettingsError
+from slimcast_edge.mqtt.address import parse_url
+from slimcast_edge.runtime import RUNTIMES
+from slimcast_edge.wire import Name
+
+PREFIX = "SLIMCAST_EDGE_"
+KEY_FILE = "studio.pub"
+
+
+def _default_device() -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64]
+    return name if re.match(r"[A-Za-z0-9]", name) else "camera"
+
+
+def _default_state_folder() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "slimcast-edge"
+
+
+class EdgeSettings(BaseModel):
+    """Everything that a camera can be told. Each field has its variable: ``SLIMCAST_EDGE_`` and its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Name = Field(
+        default_factory=_default_device, description="Name of this camera, unique in its site."
+    )
+    site: Name = Field(default="lab", description="Name of the place; the studio must say the same.")
+    broker: str = Field(
+        default="mqtt://127.0.0.1:1883",
+        description="Address of the broker: mqtt[s]://[user:password@]host[:port].",
+    )
+    state_folder: Path = Field(
+        default_factory=_default_state_folder,
+        description="Where models, their state and the studio's key are kept.",
+    )
+    model: Path | None = Field(
+        default=None, description="Artifact to start with while nothing has been published."
+    )
+    camera: dict[str, Any] = Field(
+        default={"kind": "video"},
+        description="Where frames come from: `kind`, and the settings of that kind.",
+    )
+    runtime: str = Field(default="onnxruntime", description="What executes the model.")
+    threads: int = Field(default=1, ge=1, le=64, description="Threads that compute.")
+    max_latency_ms: float | None = Field(
+        default=None, gt=0, description="A new model that takes longer for one image is refused, ms."
+    )
+    max_artifact_mb: float = Field(
+        default=512, gt=0, le=1024, description="A larger artifact is refused, 10^6 bytes."
+    )
+    probation_s: float = Field(default=5.0, ge=0, le=3600, description="How long a new model is watched, s.")
+    probation_frames: int = Field(default=30, ge=0, description="How many frames it must classify meanwhile.")
+    probation_errors: int = Field(default=3, ge=1, description="As many failures bring the old model back.")
+    stall_s: float = Field(
+        default=30.0, gt=0, description="A download that stands still for so long has failed, s."
+    )
+    telemetry_s: float = Field(
+        default=2.0, ge=0.2, le=3600, description="Time between two reports of well-being, s."
+    )
+
+    @field_validator("broker")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        try:
+            parse_url(value)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("runtime")
+    @classmethod
+    def _is_runtime(cls, value: str) -> str:
+        if value not in RUNTIMES:
+            raise ValueError(f"unknown runtime {value!r}; known: {', '.join(RUNTIMES.names())}")
+        return value
+
+    @field_validator("site", "device")
+    @classmethod
+    def _is_not_reserved(cls, value: str) -> str:
+        if value == "blob":
+            raise ValueError("'blob' is reserved")
+        return value
+
+    @property
+    def camera_kind(self) -> str:
+        """Name of the kind of camera."""
+        return str(self.camera.get("kind", ""))
+
+    def camera_settings(self) -> CameraSettings:
+        """Return the settings of the camera, typed by its kind."""
+        return _camera_settings(self.camera)
+
+    @property
+    def key_file(self) -> Path:
+        """Where the pinned key of the studio lies."""
+        return self.state_folder.expanduser() / KEY_FILE
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> EdgeSettings:
+    """Read the settings: the file, where there is one, and the environment above it.
+
+    ``SLIMCAST_EDGE_CAMERA__FPS=10`` sets ``fps`` of the camera.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+    """
+    document = _read_toml(path) if path is not None else {}
+    _apply_environment(document, os.environ if environment is None else environment)
+    return parse_settings(document, source=str(path) if path else "the environment")
+
+
+def parse_settings(document: dict[str, Any], *, source: str = "the settings") -> EdgeSettings:
+    """Check settings that have been read.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+    """
+    problems: list[str] = []
+    settings = None
+    try:
+        settings = EdgeSettings.model_validate(document)
+    except ValidationError as error:
+        problems += _sentences(error, "")
+    camera = document.get("camera", {"kind": "video"})
+    if isinstance(camera, dict):
+        try:
+            _camera_settings(camera)
+        except ValidationError as error:
+            problems += _sentences(error, "camera.")
+        except SettingsError as error:
+            problems.append(f"camera.kind: {error}")
+    if problems or settings is None:
+        raise SettingsError(f"Cannot use {source}:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return settings
+
+
+def _camera_settings(camera: Mapping[str, Any]) -> CameraSettings:
+    kind = camera.get("kind")
+    if not isinstance(kind, str) or kind not in CAMERAS:
+        raise SettingsError(f"unknown camera {kind!r}; known: {', '.join(CAMERAS.names())}")
+    options = {name: value for name, value in camera.items() if name != "kind"}
+    return CAMERAS[kind].settings_type().model_validate(options)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"There is no file {path}. Make one with: slimcast-edge init") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"Cannot read {path}: {error}") from error
+
+
+def _apply_environment(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        key, _, inner = name[len(PREFIX) :].lower().partition("__")
+        if not inner:
+            document[key] = value
+        else:
+            part = document.setdefault(key, {})
+            if isinstance(part, dict):
+                part[inner] = value
+
+
+def _sentences(error: ValidationError, prefix: str) -> list[str]:
+    sentences = []
+    for item in error.errors(include_url=False):
+        where = prefix + ".".join(str(part) for part in item["loc"])
+        sentences.append(f"{where.rstrip('.') or 'settings'}: {item['msg']}")
+    return sentences

@@ -1,0 +1,51 @@
+"""What a device knows of its own well-being."""
+
+import os
+import subprocess
+from pathlib import Path
+
+_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6 if hasattr(os, "sysconf") else 0.0
+_THERMAL = Path("/sys/class/thermal")
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_NOW = 0xF  # under-voltage, frequency capped, throttled, soft temperature limit: all of this moment
+
+
+def rss_mb() -> float:
+    """Return the memory that this process has resident, 10^6 bytes; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_MB
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def temperature_c(folder: Path = _THERMAL) -> float | None:
+    """Return the highest temperature of the device's zones, degrees Celsius; None where there is no sensor."""
+    values = []
+    for path in folder.glob("thermal_zone*/temp"):
+        try:
+            values.append(int(path.read_text()) / 1000)
+        except (OSError, ValueError):
+            continue  # a zone that is switched off refuses to be read
+    sensible = [value for value in values if -50 < value < 200]
+    return max(sensible) if sensible else None
+
+
+def throttled(path: Path = _THROTTLED, command: str = "vcgencmd") -> bool | None:
+    """Return whether a Raspberry Pi slows itself down just now (heat or weak power supply); None elsewhere."""
+    try:
+        text = path.read_text()
+    except OSError:
+        text = _ask(command)
+    try:
+        return bool(int(text.strip().rpartition("=")[2], 16) & _NOW)
+    except ValueError:
+        return None
+
+
+def _ask(command: str) -> str:
+    try:
+        return subprocess.run(
+            [command, "get_throttled"], capture_output=True, text=True, timeout=1, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
