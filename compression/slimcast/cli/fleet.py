@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from slimcast_edge.wire import DeviceState
 
 from slimcast.cli import output
 from slimcast.cli.exits import FAILED
@@ -23,6 +22,8 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish a variant to a device, and wait until the device has put it to work or refused it."""
+    from slimcast_edge.wire import DeviceState
+
     from slimcast.fleet import commands
 
     settled = commands.publish(
@@ -103,6 +104,8 @@ class _ChangePrinter:
 
 
 def _describe(device: "Device") -> str:
+    from slimcast_edge.wire import DeviceState
+
     reported = device.reported
     if reported is None:
         return "has not reported yet"

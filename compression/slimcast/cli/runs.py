@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,9 @@ from slimcast.cli.exits import CANCELLED, OK, code_of_state
 from slimcast.errors import StoreError
 from slimcast.records import Run, RunState, Variant
 from slimcast.settings import Settings
-from slimcast.store import Store
+
+if TYPE_CHECKING:
+    from slimcast.store import Store
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Out = Annotated[
@@ -99,7 +101,9 @@ def cancel(run_id: RunId) -> None:
     typer.echo(f"Run {found.id} is {found.state}{waiting}", err=True)
 
 
-def _execute_and_exit(settings: Settings, store: Store, run_id: str, out: Path | None, as_json: bool) -> None:
+def _execute_and_exit(
+    settings: Settings, store: "Store", run_id: str, out: Path | None, as_json: bool
+) -> None:
     from slimcast.jobs.worker import execute
 
     if out is not None:
@@ -126,7 +130,7 @@ def _say_how_it_ended(run: Run) -> None:
     typer.echo(f"Run {run.id} {run.state}{reason}{hint}", err=True)
 
 
-def _with_files(store: Store, run: Run) -> list[tuple[Variant, Path | None]]:
+def _with_files(store: "Store", run: Run) -> list[tuple[Variant, Path | None]]:
     return [
         (variant, store.artifacts.local_path(variant.artifact) if variant.artifact else None)
         for variant in store.variants(run.id)
@@ -134,7 +138,7 @@ def _with_files(store: Store, run: Run) -> list[tuple[Variant, Path | None]]:
 
 
 def _write_out(
-    folder: Path, store: Store, run: Run, variants: list[tuple[Variant, Path | None]]
+    folder: Path, store: "Store", run: Run, variants: list[tuple[Variant, Path | None]]
 ) -> list[tuple[Variant, Path | None]]:
     """Copy the artifacts under readable names, and say beside them how they were made."""
     import json
@@ -162,7 +166,9 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _open_store() -> Iterator[tuple[Settings, Store]]:
+def _open_store() -> Iterator[tuple[Settings, "Store"]]:
+    from slimcast.store import Store
+
     settings = Settings.from_environment()
     store = Store.open(settings)
     try:

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from slimcast.jobs.reporter import News
+
 _STYLES = {"warning": "yellow", "error": "bold red"}
 
 
@@ -27,7 +29,7 @@ class ConsoleReporter:
             redirect_stdout=False,
         )
         self._task = self._bar.add_task("", total=1.0)
-        self._activity = ""
+        self._news = News(0.05)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -44,11 +46,10 @@ class ConsoleReporter:
         self._console.print(f"[{style}]{escape(text)}[/]" if style else escape(text), highlight=False)
 
     def progress(self, fraction: float, activity: str) -> None:
-        """Move the bar; where there is none, print the activity when it changes."""
+        """Move the bar; where there is none, print what is news."""
         self._bar.update(self._task, completed=fraction, description=escape(activity))
-        if self._bar.disable and activity != self._activity:
+        if self._bar.disable and self._news.is_news(fraction, activity):
             self._console.print(f"{fraction:4.0%}  {escape(activity)}", highlight=False)
-        self._activity = activity
 
     def point(self, series: str, x: float, y: float, step: int) -> None:
         """Do nothing: curves are for the web app."""

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from distributed import Client, LocalCluster, get_worker
@@ -11,7 +12,7 @@ from distributed.core import Status
 from slimcast_edge.errors import SettingsError
 
 from slimcast.errors import StoreError
-from slimcast.jobs.process import run_in_process
+from slimcast.jobs.process import COMMAND, run_in_process
 from slimcast.recipe import Recipe
 from slimcast.records import EventKind, Run, RunState
 from slimcast.settings import Settings
@@ -27,9 +28,23 @@ class JobQueue:
 
     The rows in the store are the truth; the cluster only decides where and when. So a run that is queued when
     the queue starts is submitted again, and one whose process has died in between is marked interrupted.
+
+    Args:
+        settings: handed on to the processes.
+        store: where the runs are.
+        silent_for_s: a running run whose heartbeat is older than this has lost its process.
+        command: what is started for a run, before ``run --run-id ID``.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        silent_for_s: float = 10.0,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._silent_for_s, self._command = silent_for_s, tuple(command)
         self._settings, self._store = settings, store
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
@@ -106,7 +121,9 @@ class JobQueue:
             raise StoreError("The job queue has not been started.")
         environment = self._settings.to_environment()
         key = f"slimcast-{run_id}-{uuid.uuid4().hex[:8]}"  # a resumed run is a new task
-        future = self._client.submit(_run_task, run_id, environment, key=key, pure=False, retries=0)
+        future = self._client.submit(
+            _run_task, run_id, environment, self._command, key=key, pure=False, retries=0
+        )
         with self._lock:
             self._futures = {k: f for k, f in self._futures.items() if not f.done()}
             self._futures[run_id] = future  # Dask forgets a task whose future is gone
@@ -116,7 +133,7 @@ class JobQueue:
         return sorted(queued, key=lambda run: run.id)
 
     def _mark_interrupted(self) -> None:
-        for run in self._store.find_interrupted():
+        for run in self._store.find_interrupted(silent_for_s=self._silent_for_s):
             _logger.warning("Run %s (%s) is %s: %s", run.id, run.name, run.state, run.error)
 
     def _sweep(self) -> None:
@@ -133,7 +150,7 @@ class JobQueue:
                 _logger.warning("Looking for interrupted runs: %s", error)
 
 
-def _run_task(run_id: str, environment: dict[str, str]) -> None:
+def _run_task(run_id: str, environment: dict[str, str], command: tuple[str, ...]) -> None:
     """Run one job: the task that a Dask worker executes, in a thread."""
     settings = Settings.from_environment(environment)
     worker = get_worker()
@@ -143,6 +160,7 @@ def _run_task(run_id: str, environment: dict[str, str]) -> None:
             run_id,
             settings=settings,
             store=store,
+            command=command,
             should_stop=lambda: worker.status in {Status.closing, Status.closing_gracefully, Status.closed},
         )
     finally:

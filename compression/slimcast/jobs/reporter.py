@@ -13,6 +13,25 @@ _LEAST_PROGRESS = 0.01
 _MOST_WAITING = 20_000
 
 
+class News:
+    """Tells progress that is worth a line from the flood of it: enough of it, or another activity.
+
+    An activity reads ``Training, epoch 3 of 15``: what stands behind the first comma is a figure.
+    """
+
+    def __init__(self, least: float) -> None:
+        self._least = least
+        self._fraction, self._what = -1.0, ""
+
+    def is_news(self, fraction: float, activity: str) -> bool:
+        """Return whether to tell it."""
+        what = activity.partition(",")[0]
+        if what == self._what and abs(fraction - self._fraction) < self._least:
+            return False
+        self._fraction, self._what = fraction, what
+        return True
+
+
 class StoreReporter:
     """Keeps events until `flush` writes them; passes everything on to a console.
 
@@ -29,7 +48,7 @@ class StoreReporter:
         self._waiting: list[tuple[float, EventKind, dict[str, Any]]] = []
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._told = (-1.0, "")
+        self._news = News(_LEAST_PROGRESS)
 
     def log(self, text: str, level: str = "info") -> None:
         """Keep a line of the log."""
@@ -40,9 +59,7 @@ class StoreReporter:
         """Keep how much is done; as an event only when it is news (1 %, or another activity)."""
         self._console.progress(fraction, activity)
         self.fraction, self.activity = fraction, activity
-        told_fraction, told_activity = self._told
-        if activity != told_activity or abs(fraction - told_fraction) >= _LEAST_PROGRESS:
-            self._told = (fraction, activity)
+        if self._news.is_news(fraction, activity):
             self._add(EventKind.PROGRESS, {"fraction": fraction, "activity": activity})
 
     def point(self, series: str, x: float, y: float, step: int) -> None:
