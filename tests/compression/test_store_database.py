@@ -81,12 +81,12 @@ def test_two_processes_may_open_a_blank_store_at_once(tmp_path: Path):
     script += "Store.open(Settings.from_environment()).close()"
     environment = os.environ | make_settings(tmp_path / "home").to_environment()
     processes = [subprocess.Popen([sys.executable, "-c", script], env=environment) for _ in range(2)]
-    assert [process.wait(timeout=90) for process in processes] == [0, 0]
+    assert [process.wait(timeout=200) for process in processes] == [0, 0]
 
 
 def test_home_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot write to .*SLIMCAST_HOME"):
+    with pytest.raises(StoreError, match=r"cannot write to .*SLIMCAST_HOME"):
         Store.open(make_settings(tmp_path / "file" / "home"))
 
 
@@ -106,7 +106,7 @@ def test_home_without_permission(tmp_path: Path):
 
 def test_file_that_is_no_database(tmp_path: Path):
     (tmp_path / "slimcast.db").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(StoreError, match="is damaged .*move the file away"):
+    with pytest.raises(StoreError, match=r"is damaged .*move the file away"):
         Store.open(make_settings(tmp_path))
 
 

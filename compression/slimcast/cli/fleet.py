@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from slimcast_edge.errors import UnknownKind
 
 from slimcast.cli import output
 from slimcast.cli.exits import FAILED
@@ -26,9 +27,9 @@ def publish(
 
     from slimcast.fleet import commands
 
-    settled = commands.publish(
-        Settings.from_environment(), run_id, variant, device, timeout, _ChangePrinter()
-    )
+    settings = Settings.from_environment()
+    _check_variant(settings, run_id, variant)
+    settled = commands.publish(settings, run_id, variant, device, timeout, _ChangePrinter())
     if as_json:
         output.print_json(device_document(settled))
     else:
@@ -77,6 +78,19 @@ def device_document(device: "Device") -> dict[str, Any]:
         )
     }
     return {"device": device.name, "online": device.online, "last_seen": device.last_seen} | parts
+
+
+def _check_variant(settings: Settings, run_id: str, variant: str) -> None:
+    from slimcast.store import Store
+
+    store = Store.open(settings)
+    try:
+        names = [known.name for known in store.variants(store.run(run_id).id)]
+    finally:
+        store.close()
+    if variant not in names:
+        known = ", ".join(names) or "none"
+        raise UnknownKind(f"Run {run_id} has no variant {variant!r}. Known: {known}.")
 
 
 def _device_row(device: "Device") -> list[str]:

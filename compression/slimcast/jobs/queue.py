@@ -19,7 +19,7 @@ from slimcast.settings import Settings
 from slimcast.store import Store
 
 _SWEEP_S = 2.0
-_CONNECT_TIMEOUT_S = 10
+_CONNECT_TIMEOUT_S = 5
 _logger = logging.getLogger(__name__)
 
 
@@ -121,9 +121,8 @@ class JobQueue:
             raise StoreError("The job queue has not been started.")
         environment = self._settings.to_environment()
         key = f"slimcast-{run_id}-{uuid.uuid4().hex[:8]}"  # a resumed run is a new task
-        future = self._client.submit(
-            _run_task, run_id, environment, self._command, key=key, pure=False, retries=0
-        )
+        task = (_run_task, run_id, environment, self._command)
+        future = self._client.submit(*task, key=key, pure=False, retries=0)
         with self._lock:
             self._futures = {k: f for k, f in self._futures.items() if not f.done()}
             self._futures[run_id] = future  # Dask forgets a task whose future is gone

@@ -1,0 +1,48 @@
+"""Settings: read from the environment, and handed on to processes unchanged."""
+
+from pathlib import Path
+
+import pytest
+from slimcast.settings import Settings
+from slimcast_edge.errors import SettingsError
+
+
+def test_everything_lies_below_home(tmp_path: Path):
+    settings = Settings.from_environment({"SLIMCAST_HOME": str(tmp_path)})
+    assert settings.home == tmp_path
+    assert settings.database_url == f"sqlite:///{tmp_path}/slimcast.db"
+    assert settings.artifact_url == f"file://{tmp_path}/artifacts"
+    assert (settings.keys_folder, settings.logs_folder) == (tmp_path / "keys", tmp_path / "logs")
+
+
+def test_a_process_gets_the_same_settings(tmp_path: Path):
+    settings = Settings.from_environment(
+        {
+            "SLIMCAST_HOME": str(tmp_path / "home"),
+            "SLIMCAST_DATA_ROOT": str(tmp_path / "data"),
+            "SLIMCAST_DATABASE_URL": "postgresql+psycopg://u:p@host/db",
+            "SLIMCAST_ARTIFACT_URL": "s3://bucket/x",
+            "SLIMCAST_BROKER_URL": "mqtt://host",
+            "SLIMCAST_BROKER_PORT": "2883",
+            "SLIMCAST_SITE": "attic",
+            "SLIMCAST_DASK_SCHEDULER": "tcp://host:8786",
+            "SLIMCAST_HOST": "0.0.0.0",
+            "SLIMCAST_PORT": "8600",
+            "SLIMCAST_TOKEN": "secret",
+        }
+    )
+    assert Settings.from_environment(settings.to_environment()) == settings
+
+
+def test_broker_is_the_embedded_one_unless_named(tmp_path: Path):
+    own = Settings.from_environment({"SLIMCAST_HOME": str(tmp_path), "SLIMCAST_BROKER_PORT": "1999"})
+    assert own.effective_broker_url == "mqtt://127.0.0.1:1999"
+    other = Settings.from_environment({"SLIMCAST_BROKER_URL": "mqtt://elsewhere"})
+    assert other.effective_broker_url == "mqtt://elsewhere"
+
+
+@pytest.mark.parametrize("name", ["SLIMCAST_PORT", "SLIMCAST_BROKER_PORT"])
+@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "1.5"])
+def test_port_that_cannot_be(name: str, value: str):
+    with pytest.raises(SettingsError, match=f"{name}='{value}' is no port"):
+        Settings.from_environment({name: value})
