@@ -73,7 +73,9 @@ def _variant(store: Store, run: str, name: str) -> Variant:
     if chosen is None:
         raise FleetError(f"Run {found.id} has no variant {name[:80]!r}. Those to publish: {publishable}.")
     if chosen.artifact is None:
-        raise FleetError(f"Variant {name} of run {found.id} has no artifact. Those to publish: {publishable}.")
+        raise FleetError(
+            f"Variant {name} of run {found.id} has no artifact. Those to publish: {publishable}."
+        )
     return chosen
 
 

@@ -17,7 +17,7 @@ from slimcast.fleet.publisher import Publisher
 from slimcast.fleet.records import Device, FramePacket
 from slimcast.fleet.registry import DeviceRegistry
 from slimcast.fleet.replies import Replies
-from slimcast.fleet.viewers import Callback, Viewers
+from slimcast.fleet.viewers import FrameCallback, ResultCallback, Viewers
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_edge import wire
@@ -129,12 +129,17 @@ class FleetHub:
         """Return a device's newest frame, None when none has come. They come only while somebody watches."""
         return self._frames.get(device)
 
-    def watch(self, device: str, viewer: str, callback: Callback) -> Callable[[], None]:
+    def watch(self, device: str, viewer: str, callback: FrameCallback) -> Callable[[], None]:
         """Call `callback` with each frame of a device as it comes, until the returned function is called.
 
-        It is called on the hub's own thread: hand the frame on, and return.
+        It is called on the hub's own thread: hand the frame on, and return. A device sends the newest frame as
+        soon as the last one has left, so on a slow network there are fewer frames than results.
         """
-        return self._viewers.add(device, viewer, callback)
+        return self._viewers.add_frames(device, viewer, callback)
+
+    def watch_results(self, device: str, viewer: str, callback: ResultCallback) -> Callable[[], None]:
+        """Call `callback` with the result of each frame that a device classifies; else like `watch`."""
+        return self._viewers.add_results(device, viewer, callback)
 
     # --- orders and commands
 
@@ -223,7 +228,7 @@ class FleetHub:
         self._counters["frames"] += 1
         packet = FramePacket(device=address.device, jpeg=jpeg, result=result, received_at=time.time())
         self._frames[address.device] = packet
-        self._counters["viewer_errors"] += self._viewers.deliver(packet)
+        self._counters["viewer_errors"] += self._viewers.deliver(address.device, packet)
 
     def on_payload(self, address: Address, payload: Payload, data: bytes) -> None:
         """Take in a state, or serve what is asked for."""
@@ -238,6 +243,9 @@ class FleetHub:
                 if self._orders.keep(data) is not None or self._is_ours(payload):
                     self._publisher.heard(address.device, payload.revision)
         self._apply(address, payload)
+        if isinstance(payload, wire.Result):
+            self._counters["results"] += 1
+            self._counters["viewer_errors"] += self._viewers.deliver(address.device, payload)
         if isinstance(payload, wire.Status) and payload.online:
             # It has just connected and knows of no lease; a viewer need not wait for the next renewal.
             self._viewers.renew(address.device)
@@ -301,8 +309,8 @@ class FleetHub:
             return False
         return True
 
-    def _send_lease(self, device: str, lease_s: float) -> None:
-        lease = wire.ViewLease(viewer=self._name, lease_s=max(lease_s, MIN_LEASE_S))
+    def _send_lease(self, device: str, lease_s: float, frames: bool) -> None:
+        lease = wire.ViewLease(viewer=self._name, lease_s=max(lease_s, MIN_LEASE_S), frames=frames)
         self._connection.publish(topic(self._site, device, "cmd/view"), lease.encode())
 
 

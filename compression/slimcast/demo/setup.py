@@ -1,0 +1,116 @@
+"""What the demo needs before it can begin: a home of its own, free ports, a recipe."""
+
+import fcntl
+import ipaddress
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+
+import slimcast
+from slimcast.errors import FleetError
+from slimcast.recipe import Recipe, parse_recipe
+from slimcast.settings import Settings
+
+RECIPE = "lenet5-digits-int8.yaml"
+LOCAL = "127.0.0.1"
+
+
+def demo_settings(settings: Settings, say: Callable[[str], None]) -> Settings:
+    """Return the settings of the demo's own studio; says which port it takes when the usual one is in use."""
+    home = settings.home / "demo"
+    broker_port = _free_port(LOCAL, settings.broker_port, "The broker's", say)
+    port = _free_port(settings.host, settings.port, "The web app's", say)
+    token = settings.token or ("" if _is_loopback(settings.host) else secrets.token_urlsafe(24))
+    return replace(
+        settings,
+        home=home,
+        database_url=f"sqlite:///{home / 'slimcast.db'}",
+        artifact_url=f"file://{home / 'artifacts'}",
+        broker_url="",
+        broker_port=broker_port,
+        dask_scheduler="",
+        port=port,
+        token=token,
+    )
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Keep a second demo out of the same folder.
+
+    Raises:
+        FleetError: one is running there.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FleetError(
+                f"A demo is running in {home} already. Stop it with Ctrl-C, or give this one another folder "
+                "with SLIMCAST_HOME."
+            ) from error
+        yield
+
+
+def demo_recipe() -> Recipe:
+    """Return the recipe: of the installed package, or of the checkout, which is where it is kept."""
+    installed = Path(str(files(slimcast))) / "recipes" / RECIPE
+    in_checkout = Path(slimcast.__file__).parents[2] / "examples" / "recipes" / RECIPE
+    for path in (installed, in_checkout):
+        if path.is_file():
+            return parse_recipe(path.read_text(encoding="utf-8"))
+    raise FleetError(f"The demo's recipe {RECIPE} is missing. Install slimcast again.")
+
+
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does, so that it stops its children."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _free_port(host: str, wanted: int, whose: str, say: Callable[[str], None]) -> int:
+    if _is_free(host, wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        free: int = probe.getsockname()[1]
+    say(f"{whose} port {wanted} is in use; taking {free} instead.")
+    return free
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
