@@ -25,6 +25,7 @@ class FolderSettings(CameraSettings):
     fps: float = Field(
         default=30.0, ge=0, le=1000, description="Frames a second; 0: as fast as the model takes them."
     )
+    wait: bool = Field(default=False, description="Wait for a slower model instead of dropping frames.")
 
 
 class FolderCamera:
@@ -36,7 +37,7 @@ class FolderCamera:
         self._cache: dict[Path, np.ndarray] = {}
         self._cached_bytes = 0
         self._pace = Pace(settings.fps)
-        self.waits = settings.fps == 0
+        self.waits = settings.wait or settings.fps == 0
         self._number = 0
         self._at = 0
 

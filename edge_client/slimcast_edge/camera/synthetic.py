@@ -29,6 +29,7 @@ class SyntheticSettings(CameraSettings):
     fps: float = Field(
         default=30.0, ge=0, le=1000, description="Frames a second; 0: as fast as the model takes them."
     )
+    wait: bool = Field(default=False, description="Wait for a slower model instead of dropping frames.")
     hold: int = Field(default=15, ge=1, le=100_000, description="Frames for which each image stays.")
 
 
@@ -42,7 +43,7 @@ class SyntheticCamera:
         self._settings = settings
         self._images = _load(settings.source.expanduser())
         self._pace = Pace(settings.fps)
-        self.waits = settings.fps == 0
+        self.waits = settings.wait or settings.fps == 0
         self._number = 0
         self._scene = self._draw(0)
 

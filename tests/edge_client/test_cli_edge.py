@@ -1,0 +1,89 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support_artifacts import make_artifact, write_artifact
+
+from slimcast_edge.cli import main
+from slimcast_edge.signing import public_key_to_text
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Settings that name a state folder of their own."""
+    path = tmp_path / "edge.toml"
+    path.write_text(f'device = "cam1"\nstate_folder = "{tmp_path / "state"}"\n[camera]\nkind = "video"\n')
+    return path
+
+
+def test_bench_prints_its_contract(tmp_path, capsys):
+    model = write_artifact(tmp_path / "m.onnx", make_artifact())
+    assert main(["bench", str(model), "--json", "--seconds", "0.05"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"provider", "threads", "latency_ms", "rss_mb"}
+    assert set(document["latency_ms"]) == {"p50", "p90", "p99"}
+    assert document["threads"] == 1
+    assert document["rss_mb"] > 10
+    assert main(["bench", str(model), "--seconds", "0.05"]) == 0
+    assert "p50" in capsys.readouterr().out
+
+
+def test_bench_of_what_is_no_model(tmp_path, capsys):
+    assert main(["bench", str(tmp_path / "none.onnx")]) == 1
+    assert "Cannot read the model" in capsys.readouterr().err
+
+
+def test_enroll_pins_a_key(config, tmp_path, capsys):
+    key = public_key_to_text(Ed25519PrivateKey.generate().public_key())
+    assert main(["enroll", "--config", str(config), "--key", key]) == 0
+    assert (tmp_path / "state" / "studio.pub").read_text().strip() == key
+    assert "Pinned" in capsys.readouterr().out
+    assert main(["enroll", "--config", str(config), "--key", "nonsense"]) == 2
+    assert "no public key" in capsys.readouterr().err
+    assert (tmp_path / "state" / "studio.pub").read_text().strip() == key
+
+
+def test_init_writes_a_file_once(tmp_path, capsys):
+    path = tmp_path / "edge.toml"
+    assert main(["init", str(path), "--camera", "video"]) == 0
+    assert 'kind = "video"' in path.read_text()
+    assert main(["init", str(path)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert main(["init", str(path), "--force"]) == 0
+    assert 'kind = "picamera2"' in path.read_text()
+
+
+def test_run_with_wrong_settings_says_so(tmp_path, capsys):
+    assert main(["run", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "slimcast-edge init" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "bench", "enroll", "init"])
+def test_every_command_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert "Example: slimcast-edge" in capsys.readouterr().out
+
+
+def test_a_camera_that_cannot_be_opened_ends_the_run_with_a_sentence(tmp_path):
+    config = tmp_path / "edge.toml"
+    config.write_text(f'state_folder = "{tmp_path}"\n[camera]\nkind = "folder"\npath = "{tmp_path}/none"\n')
+    line = [sys.executable, "-m", "slimcast_edge", "run", "--config", str(config)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "There is no folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_client_loads_no_studio():
+    """Neither torch nor any library that only the studio has."""
+    code = (
+        "import sys, slimcast_edge.cli, slimcast_edge.client, slimcast_edge.deploy.machine, slimcast_edge.settings\n"
+        "heavy = {'torch', 'onnx', 'streamlit', 'sqlalchemy', 'cv2', 'scipy', 'yaml', 'slimcast'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
