@@ -18,6 +18,9 @@ from support_store import make_recipe, make_settings, wait_until
 
 COMMAND = (sys.executable, support_job.__file__)
 
+# Dask says this on a disk that is busy.
+pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories")
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -19,6 +19,7 @@ steps:
 
 KINDS = "finetune, prune, quantize, train"
 NETWORKS = "lenet5, mobilenet_v2"
+STATIC_ONLY = "unknown name 'x'; known: static"
 
 
 def _problems(text: str) -> list[tuple[str, str]]:
@@ -78,7 +79,7 @@ steps:
         (("name: lenet5}", "name: lenet6}"), "model.name", f"unknown name 'lenet6'; known: {NETWORKS}"),
         (("digits}", "digitz}"), "data.name", "unknown name 'digitz'; known: digits, mnist"),
         (("kind: train", "kind: trane"), "steps.0", f"unknown step 'trane'; known: {KINDS}"),
-        (("kind: quantize", "kind: quantize, method: x"), "steps.3.method", "unknown name 'x'; known: static"),
+        (("kind: quantize", "kind: quantize, method: x"), "steps.3.method", STATIC_ONLY),
         (("{macs: 0.4}", "{macs: 0.4}, criterion: l9"), "steps.1.criterion", "unknown name 'l9'; known: l2"),
         (("macs: 0.4", "macs: 1"), "steps.1.target.macs", "must be less than 1, but is 1"),
         (("macs: 0.4", "mac: 0.4"), "steps.1.target.mac", "unknown field; known: macs"),

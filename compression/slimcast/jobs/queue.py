@@ -65,7 +65,7 @@ class JobQueue:
                 processes=False,
                 n_workers=1,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # None would mean port 8787 on every interface
                 memory_limit=0,  # its threads only watch; the jobs are processes of their own
                 silence_logs=logging.ERROR,
             )
