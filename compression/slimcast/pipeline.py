@@ -1,11 +1,11 @@
 """Run a recipe: step by step, each one measured, saved and checked before the next begins.
 
-A run that is started again goes on after its last finished step, with the same result: each step draws its random
+A run that is started again goes on after its last finished step, with the same result: each step draws
+its random
 numbers from the recipe's seed and its own index, and starts from the checkpoint's exact weights.
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +113,8 @@ def run_recipe(
 def _threads_for(network: NetworkSpec) -> int:
     """Return how many threads to train with, and let torch use them.
 
-    A small network spends more time on waiting for its threads than on computing, and on a busy machine many times
+    A small network spends more time on waiting for its threads than on computing, and on a busy machine
+    many times
     more.
     """
     cores = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
@@ -259,7 +260,8 @@ def _make_artifact(job: _Job, index: int, model: nn.Module, reporter: ScaledRepo
     step = job.recipe.steps[index]
     reporter.progress(0.0, "Exporting")
     side, channels = job.network.image_size, job.network.channels
-    size = InputSpec(height=side, width=side, channels=channels)  # type: ignore[arg-type]  # 1 or 3: checked there
+    size = InputSpec(height=side, width=side, channels=channels)  # type: ignore[arg-type]  # 1 or 3:
+    checked there
     graph = export_onnx(model, size=size, mean=job.data.mean, std=job.data.std, classes=job.network.classes)
     kind = NumericKind.FLOAT32
     if isinstance(step, QuantizeStep):

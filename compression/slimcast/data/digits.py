@@ -39,7 +39,8 @@ def _read() -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: scikit-learn is not installed, or has no such file.
     """
-    # The file rather than `sklearn.datasets`: importing that, with all of SciPy, takes longer than training on it.
+    # The file rather than `sklearn.datasets`: importing that, with all of SciPy, takes longer than
+    # training on it.
     spec = find_spec("sklearn")
     path = Path(spec.origin).parent / _FILE if spec is not None and spec.origin else _FILE
     try:

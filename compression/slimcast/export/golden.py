@@ -18,11 +18,15 @@ def choose_golden(
 ) -> Golden:
     """Choose samples and tolerance.
 
-    The tolerance must let the same file pass on another processor, and refuse another file. Integer kernels of
+    The tolerance must let the same file pass on another processor, and refuse another file. Integer
+    kernels of
     different processors round differently, by a step here and there. How much that moves the logits of *this*
-    network is measured: its integer kernels against the same file with all optimizations off, which computes in
-    float between the roundings. Four times the largest such difference is allowed, and at least a twentieth of the
-    logits' range. Another network, or a damaged one, is off by a good part of that range on at least one of forty
+    network is measured: its integer kernels against the same file with all optimizations off, which
+    computes in
+    float between the roundings. Four times the largest such difference is allowed, and at least a
+    twentieth of the
+    logits' range. Another network, or a damaged one, is off by a good part of that range on at least
+    one of forty
     logits. The clients also ask for the same top answer, so samples are taken where that is clear.
 
     Args:

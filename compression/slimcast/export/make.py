@@ -47,7 +47,8 @@ def make_artifact(
         torch_logits: the torch network's answers to the held-out images, (N, K).
 
     Raises:
-        StepError: a float file answers otherwise than the torch network, or the fresh process otherwise than this.
+        StepError: a float file answers otherwise than the torch network, or the fresh process otherwise
+        than this.
     """
     draft = pack(graph, info)
     runtime = open_runtime(draft, threads=threads)

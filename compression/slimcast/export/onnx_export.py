@@ -1,7 +1,9 @@
 """Write a torch network as an ONNX graph: uint8 image in, logits out, batch norms folded.
 
-Written from the network's own trace rather than by `torch.onnx.export`: that takes 5 to 40 seconds a network on a
-small machine, and its files carry traces and names that change from version to version. This takes milliseconds,
+Written from the network's own trace rather than by `torch.onnx.export`: that takes 5 to 40 seconds a
+network on a
+small machine, and its files carry traces and names that change from version to version. This takes
+milliseconds,
 and the same weights give the same bytes.
 """
 

@@ -1,6 +1,7 @@
 """Opens an artifact in a process of its own, without torch, as a camera would; prints one JSON line.
 
-Run as ``python -m slimcast.measure.child MODEL IMAGES.npy LOGITS.npy SECONDS``. Latency and memory measured here owe
+Run as ``python -m slimcast.measure.child MODEL IMAGES.npy LOGITS.npy SECONDS``. Latency and memory
+measured here owe
 nothing to the training that went before.
 """
 

@@ -52,7 +52,8 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """Input (N, C, S, S) -> logits (N, K).
 
-    The last stride is left out for images up to 64 pixels, so that 32² still leaves a grid of 2x2. Leaving out
+    The last stride is left out for images up to 64 pixels, so that 32² still leaves a grid of 2x2.
+    Leaving out
     the first one instead would cost four times the multiply-accumulates.
     """
 

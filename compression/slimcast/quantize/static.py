@@ -1,6 +1,7 @@
 """Static int8 with ONNX Runtime's quantizer: integer weights per channel, integer activations, integer kernels.
 
-Tries a few ways to find the ranges of the activations, and keeps the one whose logits stay closest to the float
+Tries a few ways to find the ranges of the activations, and keeps the one whose logits stay closest to
+the float
 network's, on training images. Held-out images are not used.
 """
 
@@ -26,7 +27,8 @@ from slimcast_edge.artifact import INPUT_NAME
 _BATCH = 32
 _SCORED_IMAGES = 512
 _WARN_BELOW_INTEGER_SHARE = 0.9
-# What ONNX Runtime has integer kernels for, or hands through in integers. The normalisation of the image is none of
+# What ONNX Runtime has integer kernels for, or hands through in integers. The normalisation of the
+# image is none of
 # them: it is where float pixels come from.
 _QUANTIZED = [
     "Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
@@ -119,7 +121,8 @@ def _quantize(
 ) -> onnx.ModelProto:
     prepared = onnx.ModelProto()
     prepared.CopyFrom(model)
-    # Batch norms are folded and shapes are simple: ONNX Runtime's own pre-processing would find nothing to do.
+    # Batch norms are folded and shapes are simple: ONNX Runtime's own pre-processing would find nothing
+    # to do.
     add_pre_process_metadata(prepared)
     source, target = folder / "float.onnx", folder / "int8.onnx"
     onnx.save(prepared, source)

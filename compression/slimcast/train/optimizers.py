@@ -1,6 +1,7 @@
 """AdamW and SGD.
 
-Written out, because the first use of any optimizer of `torch.optim` imports torch's whole compiler (`torch._dynamo`):
+Written out, because the first use of any optimizer of `torch.optim` imports torch's whole compiler
+(`torch._dynamo`):
 seconds and 100 MB, for two formulas. Compared with torch's own in the tests.
 """
 

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import torch
+from support_engine import LENET
+from torch import nn
+
+from slimcast.errors import StepError
+from slimcast.measure.cost import count_exported_parameters, count_macs, count_parameters
+from slimcast.measure.fresh import run_fresh
+from slimcast.measure.quality import agreement, top1_accuracy
+from slimcast.models.build import NetworkSpec, build
+from slimcast.reporting import SilentReporter
+
+
+def test_macs_of_lenet5_counted_by_hand():
+    convolutions = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25
+    linear = 400 * 120 + 120 * 84 + 84 * 10
+    assert count_macs(build(LENET), torch.zeros(1, 1, 32, 32)) == convolutions + linear
+
+
+def test_macs_of_mobilenet_v2_are_those_of_its_paper():
+    model = build(NetworkSpec(model="mobilenet_v2", classes=1000, channels=3, image_size=224))
+    assert count_macs(model, torch.zeros(1, 3, 224, 224)) == pytest.approx(300e6, rel=0.01)
+    assert count_parameters(model) == 3_504_872
+
+
+def test_a_grouped_convolution_costs_a_fraction():
+    whole, grouped = nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3, groups=8)
+    image = torch.zeros(1, 8, 5, 5)
+    assert count_macs(grouped, image) * 8 == count_macs(whole, image)
+
+
+def test_folded_batch_norms_leave_one_bias_for_each_channel():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4))
+    assert count_exported_parameters(model) == 3 * 4 * 9 + 4
+
+
+def test_accuracy_and_agreement_are_shares():
+    logits = np.asarray([[2.0, 1], [0, 1], [3, 1], [0, 2]])
+    assert top1_accuracy(logits, np.asarray([0, 1, 1, 1])) == 0.75
+    assert agreement(logits, -logits) == 0
+    assert agreement(logits, logits * 2) == 1
+
+
+def test_a_file_that_cannot_be_opened_is_an_error():
+    images = np.zeros((1, 32, 32, 1), np.uint8)
+    with pytest.raises(StepError, match="cannot be used"):
+        run_fresh(b"no model", images, seconds=0.1, reporter=SilentReporter())

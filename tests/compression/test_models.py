@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from slimcast.catalog import MODELS
+from slimcast.errors import ModelError
+from slimcast.models.build import NetworkSpec, build, load_weights
+from slimcast.models.state import load_state, save_state
+from slimcast.prune.structured import prune
+from slimcast.reporting import SilentReporter
+
+NAMES = MODELS.names()
+
+
+def _spec(name: str, channels: int = 1) -> NetworkSpec:
+    return NetworkSpec(model=name, classes=7, channels=channels, image_size=MODELS[name].image_size)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_forward_gives_one_logit_for_each_class(name, channels):
+    spec = _spec(name, channels)
+    with torch.no_grad():
+        logits = build(spec)(torch.zeros(2, channels, spec.image_size, spec.image_size))
+    assert logits.shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seed_decides_the_weights(name):
+    first, same, other = (build(_spec(name), seed=seed).state_dict() for seed in (1, 1, 2))
+    weight = next(key for key, value in first.items() if value.ndim > 1)
+    assert torch.equal(first[weight], same[weight])
+    assert not torch.equal(first[weight], other[weight])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pruned_network_survives_saving_and_loading(name, tmp_path):
+    spec = _spec(name)
+    image = torch.rand(2, 1, spec.image_size, spec.image_size)
+    pruned, _ = prune(
+        build(spec), image[:1], criterion="l2", macs=0.5, rounds=1, round_to=2, reporter=SilentReporter()
+    )
+    path = tmp_path / "pruned.safetensors"
+    path.write_bytes(save_state(pruned, spec))
+    loaded, loaded_spec = load_state(path)
+    assert loaded_spec == spec
+    with torch.no_grad():
+        assert torch.equal(loaded(image), pruned(image))
+
+
+def test_lenet5_has_the_parameters_of_its_paper():
+    model = build(NetworkSpec(model="lenet5", classes=10, channels=1, image_size=32))
+    assert sum(p.numel() for p in model.parameters()) == 61_706
+
+
+def test_too_small_images_are_refused_with_the_size_that_works():
+    with pytest.raises(ModelError, match="32"):
+        build(NetworkSpec(model="lenet5", classes=10, channels=1, image_size=16))
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(save_state(build(_spec("lenet5")), _spec("lenet5"))[:5000])
+    with pytest.raises(ModelError, match="damaged"):
+        load_state(path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(save_state(build(_spec("lenet5", 3)), _spec("lenet5", 3)))
+    with pytest.raises(ModelError, match=r"conv1\.weight"):
+        load_weights(build(_spec("lenet5", 1)), path)
+    with pytest.raises(ModelError, match="Cannot read"):
+        load_weights(build(_spec("lenet5", 1)), tmp_path / "missing.safetensors")

@@ -1,0 +1,86 @@
+import numpy as np
+import onnx
+import pytest
+from support_engine import SIZE, RecordingReporter, digits, trained_lenet
+
+from slimcast.catalog import QUANTIZERS
+from slimcast.errors import StepError
+from slimcast.export.artifact import pack
+from slimcast.export.golden import choose_golden
+from slimcast.export.onnx_export import export_onnx
+from slimcast.measure.files import facts_of, weights_of
+from slimcast.measure.quality import logits_of
+from slimcast.quantize import static
+from slimcast.reporting import SilentReporter
+from slimcast_edge.artifact import ArtifactInfo, NumericKind
+from slimcast_edge.runtime import open_runtime
+
+
+def _float() -> onnx.ModelProto:
+    return export_onnx(trained_lenet(), size=SIZE, mean=digits().mean, std=digits().std, classes=10)
+
+
+def _pack(graph: onnx.ModelProto, kind: NumericKind) -> bytes:
+    labels = [str(i) for i in range(10)]
+    info = ArtifactInfo(name="q", labels=labels, input=SIZE, numeric_kind=kind, opset=17, recipe_hash="")
+    return pack(graph, info)
+
+
+def _answers(content: bytes) -> np.ndarray:
+    runtime = open_runtime(content)
+    try:
+        return logits_of(runtime, digits().test_images, reporter=SilentReporter())
+    finally:
+        runtime.close()
+
+
+@pytest.mark.parametrize("activations", ["int8", "uint8"])
+@pytest.mark.parametrize("name", QUANTIZERS.names())
+def test_the_int8_file_is_small_and_keeps_the_answers(name, activations):
+    reporter = RecordingReporter()
+    graph = QUANTIZERS[name].load()(
+        _float(), digits().train_images, activations=activations, samples=64, seed=0, reporter=reporter
+    )
+    content, whole = _pack(graph, NumericKind.INT8), _pack(_float(), NumericKind.FLOAT32)
+    assert len(content) < 0.3 * len(whole)
+    assert all(weight.dtype == np.int8 for weight in weights_of(onnx.load_from_string(content)))
+    logits, wanted = _answers(content), _answers(whole)
+    assert (logits.argmax(1) == wanted.argmax(1)).mean() > 0.97
+    assert any("of 5 convolutions and linear layers run in integers" in text for _, text in reporter.logs)
+    golden = choose_golden(content, digits().test_images, digits().test_labels, logits, NumericKind.INT8)
+    # Tight enough that another file would not pass: a quarter of the logits' range at most.
+    assert golden.tolerance < 0.25 * float(np.ptp(logits))
+    assert facts_of(content).compressed_bytes <= len(content)
+
+
+def test_held_out_images_play_no_part(monkeypatch):
+    seen = []
+    original = static._Reader
+
+    def watch(images):
+        seen.extend(image.tobytes() for image in images)
+        return original(images)
+
+    monkeypatch.setattr(static, "_Reader", watch)
+    static.quantize(
+        _float(), digits().train_images, activations="uint8", samples=32, seed=0, reporter=SilentReporter()
+    )
+    trained = {image.tobytes() for image in digits().train_images}
+    assert seen
+    assert set(seen) <= trained
+
+
+def test_a_quantizer_that_fails_says_so(monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("no calibration data")
+
+    monkeypatch.setattr(static, "quantize_static", fail)
+    with pytest.raises(StepError, match="no calibration data"):
+        static.quantize(
+            _float(),
+            digits().train_images,
+            activations="uint8",
+            samples=32,
+            seed=0,
+            reporter=SilentReporter(),
+        )

@@ -1,0 +1,51 @@
+"""Every recipe that we ship is read, and runs with its trainings cut short."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support_engine import MemoryStore, RecordingReporter
+
+from slimcast.pipeline import run_recipe
+from slimcast.recipe import load_recipe
+from slimcast.settings import Settings
+
+RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_is_valid_and_says_how_to_run_it(path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert path.read_text().startswith("#")
+    assert f"slimcast run examples/recipes/{path.name}" in path.read_text()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_runs(path, tmp_path):
+    recipe = load_recipe(path)
+    root = os.environ.get("SLIMCAST_DATA_ROOT", "")
+    if recipe.data.name == "mnist" and not (Path(root) / "MNIST" / "raw").is_dir():
+        pytest.skip("SLIMCAST_DATA_ROOT names no folder with MNIST/raw")
+    short = (
+        {"train": 0.02, "finetune": 0.01} if recipe.data.name == "mnist" else {"train": 1, "finetune": 0.5}
+    )
+    steps = []
+    for step in recipe.steps:
+        changes = {"epochs": short[step.kind]} if step.kind in short else {}
+        if step.kind == "prune":
+            changes = {"rounds": 1, "finetune_epochs": 0}
+        if step.kind == "quantize":
+            changes = {"calibration_samples": 16}
+        steps.append(step.model_copy(update=changes))
+    data = recipe.data.model_copy(update={"test_samples": 200})
+    recipe = recipe.model_copy(update={"steps": tuple(steps), "data": data})
+    variants = run_recipe(
+        recipe,
+        run_id="smoke",
+        store=MemoryStore(tmp_path),
+        settings=Settings.from_environment({"SLIMCAST_HOME": str(tmp_path), "SLIMCAST_DATA_ROOT": root}),
+        reporter=RecordingReporter(),
+    )
+    assert len(variants) == len(recipe.steps)
+    assert variants[-1].numeric_kind == "int8"
