@@ -140,7 +140,7 @@ class _Demo:
             broker.start()
             self._stack.callback(broker.stop)
             return
-        # The app brings the broker. Its queue would also start a run that is still queued, so that goes first.
+        # The app brings the broker. Its queue would start a run that is still queued, too, so that goes first.
         self._until(lambda: self._run_state() is not RunState.QUEUED, "the training")
         self._step("Starting the web app with its MQTT broker")
         command = [sys.executable, "-m", "slimcast_web"]
@@ -208,8 +208,8 @@ class _Demo:
 
     # --- waiting and telling
 
-    def _until(self, condition: Callable[[], T], what: str, timeout_s: float = START_TIMEOUT_S) -> T:
-        """Return what `condition` returns once that is true; a child or a training that fails ends the wait."""
+    def _until(self, condition: Callable[[], T | None], what: str, timeout_s: float = START_TIMEOUT_S) -> T:
+        """Return what `condition` returns once that is true; fails when a child or the training does."""
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):
             self._children.check()
