@@ -78,7 +78,7 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"Port {port} on {host} cannot be used ({error.strerror or error}). Is another studio running? "
+                f"Port {port} on {host} cannot be used ({error.strerror or error}). Does another studio run? "
                 "Choose another port with SLIMCAST_PORT, such as SLIMCAST_PORT=8502."
             ) from error
 

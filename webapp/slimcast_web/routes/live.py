@@ -2,15 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine
+from typing import TYPE_CHECKING, Any
 
+import anyio
 from slimcast.errors import FleetError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from slimcast_web.services import live, studio
+
+if TYPE_CHECKING:
+    from slimcast.fleet.hub import FleetHub
 
 STATES_EVERY_S = 1.0
 FIRST_FRAME_S = 10.0
@@ -48,27 +52,30 @@ async def live_socket(websocket: WebSocket) -> None:
     await websocket.accept()
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
-    viewer = live.Viewer(studio.current().hub, lambda: _wake(loop, news))
+    hub = studio.current().hub
+    viewer = live.Viewer(hub, lambda: _wake(loop, news))
     wanted = _Request()
-    tasks = [
-        asyncio.create_task(_listen(websocket, viewer, wanted)),
-        asyncio.create_task(_send_frames(websocket, viewer, news)),
-        asyncio.create_task(_send_states(websocket, viewer, wanted)),
-    ]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    except (WebSocketDisconnect, RuntimeError):
-        pass  # the browser has gone, also in the middle of a message
+        async with anyio.create_task_group() as group:
+            for job in (
+                _listen(websocket, hub, viewer, wanted),
+                _send_frames(websocket, viewer, news),
+                _send_states(websocket, hub, viewer, wanted),
+            ):
+                group.start_soon(_until_gone, group.cancel_scope, job)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(viewer.close)
+        viewer.close()
 
 
-async def _listen(websocket: WebSocket, viewer: live.Viewer, wanted: _Request) -> None:
+async def _until_gone(scope: anyio.CancelScope, job: Coroutine[Any, Any, None]) -> None:
+    """Do one part of the work; when the browser has gone, in the middle of a message or not, end all parts."""
+    try:
+        await job
+    except (WebSocketDisconnect, RuntimeError):
+        scope.cancel()
+
+
+async def _listen(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None:
     while True:
         message = _parse(await websocket.receive_text())
         if isinstance(message.get("ack"), str):
@@ -81,7 +88,7 @@ async def _listen(websocket: WebSocket, viewer: live.Viewer, wanted: _Request) -
             wanted.devices = (
                 [name for name in devices if isinstance(name, str)] if isinstance(devices, list) else []
             )
-            await _apply(viewer, wanted)
+            await _apply(hub, viewer, wanted)
 
 
 async def _send_frames(websocket: WebSocket, viewer: live.Viewer, news: asyncio.Event) -> None:
@@ -95,18 +102,18 @@ async def _send_frames(websocket: WebSocket, viewer: live.Viewer, news: asyncio.
         await websocket.send_bytes(live.pack(packet))
 
 
-async def _send_states(websocket: WebSocket, viewer: live.Viewer, wanted: _Request) -> None:
+async def _send_states(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None:
     while True:
-        states = await asyncio.to_thread(live.device_states, studio.current().hub)
+        states = await asyncio.to_thread(live.device_states, hub)
         await websocket.send_text(json.dumps({"devices": states}))
         await asyncio.sleep(STATES_EVERY_S)
-        await _apply(viewer, wanted)
+        await _apply(hub, viewer, wanted)
 
 
-async def _apply(viewer: live.Viewer, wanted: _Request) -> None:
+async def _apply(hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None:
     devices = wanted.devices
     if wanted.everything:
-        devices = [device.name for device in studio.current().hub.devices()]
+        devices = [device.name for device in hub.devices()]
     await asyncio.to_thread(viewer.want, devices, wanted.window)
 
 
@@ -140,7 +147,7 @@ async def mjpeg(request: Request) -> Response:
     )
 
 
-async def _parts(device: str) -> AsyncIterator[bytes]:
+async def _parts(device: str) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
     viewer = live.Viewer(studio.current().hub, lambda: _wake(loop, news))
@@ -171,10 +178,10 @@ async def snapshot(request: Request) -> Response:
     stream = _parts(device)
     try:
         part = await asyncio.wait_for(anext(stream), FIRST_FRAME_S)
-    except TimeoutError:
+    except (TimeoutError, StopAsyncIteration):
         text = f"No frame came from {device!r} within {FIRST_FRAME_S:.0f} s. Is its client running?"
         return PlainTextResponse(text, status_code=504)
     finally:
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
     jpeg = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})

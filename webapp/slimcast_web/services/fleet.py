@@ -40,7 +40,8 @@ class Connect:
         return "\n".join(
             [
                 "pip install slimcast",
-                f"slimcast-edge init --device cam1 --broker {self.broker_url} --site {self.site}",
+                f"export SLIMCAST_EDGE_BROKER={self.broker_url} SLIMCAST_EDGE_SITE={self.site}",
+                "slimcast-edge init edge.toml  # then name the camera in it",
                 f"slimcast-edge enroll --config edge.toml --key {self.public_key}",
                 "slimcast-edge run --config edge.toml",
             ]

@@ -1,0 +1,171 @@
+"""The whole main job in a real browser: compress, watch, compare, publish, see labelled frames."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from slimcast.demo.camera import DEVICE
+from slimcast_web.services import compress
+from support_browser import ARGUMENTS, chromium, running_app, running_camera, wait_for
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt install chromium"),
+]
+
+OUTPUT = Path("test-output") / "browser"
+SLOW_S = 90.0
+TRANSIENT = {"downloading", "verifying", "warming", "probation"}
+READ_TILE = """figure => ({...figure.dataset, shown: figure.querySelector('.label').textContent,
+                            picture: figure.querySelector('canvas').toDataURL('image/jpeg', 0.5)})"""
+
+
+@pytest.fixture
+def studio_settings(settings, tmp_path):
+    """The settings of `settings`, with a free port for the app as well."""
+    from support_fleet import free_port
+
+    return replace(settings, host="127.0.0.1", port=free_port(), token="")
+
+
+@pytest.fixture
+def browser_page():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(SLOW_S * 1000)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("requestfailed", lambda request: errors.append(f"{request.url}: {request.failure}"))
+        yield page
+        page.screenshot(path=OUTPUT / "last.png")
+        browser.close()
+    outside = [error for error in errors if "127.0.0.1" not in error and "http" in error]
+    assert outside == [], "the app asked for something outside of this machine"
+    assert [error for error in errors if "http" not in error] == []
+
+
+def test_from_a_recipe_to_labelled_frames(studio_settings, browser_page, tmp_path):
+    page = browser_page
+    with (
+        running_app(studio_settings, tmp_path / "app.log") as address,
+        running_camera(studio_settings, tmp_path / "camera.log", hold_frames=15),
+    ):
+        run = start_compression(page, address)
+        watch_run(page, run)
+        compare(page)
+        publish(page)
+        watch_live(page, address)
+
+
+def start_compression(page, address: str) -> str:
+    """Start a short compression on Compress; return the run's id from the address of Runs."""
+    page.goto(address)
+    page.get_by_role("heading", name="Compress", level=1).wait_for()
+    recipe = page.get_by_label("Recipe (YAML)")
+    recipe.fill("name: x\nmodel: {name: nosuch}\ndata: {name: digits}\nsteps: []\n")
+    recipe.press("Control+Enter")
+    page.get_by_text("model.name:").wait_for()
+    assert page.get_by_role("button", name="Start compression").is_disabled()
+    short = replace(compress.Draft(), epochs=8.0, rounds=1, finetune_epochs=4.0, keep_macs=50)
+    recipe.fill(compress.yaml_of(short))
+    recipe.press("Control+Enter")
+    page.get_by_text("model.name:").wait_for(state="detached")
+    assert (
+        page.get_by_role("slider", name="Keep this share of the MACs").get_attribute("aria-valuenow") == "50"
+    )
+    page.screenshot(path=OUTPUT / "1-compress.png")
+    page.get_by_role("button", name="Start compression").click()
+    page.get_by_role("heading", name="Runs", level=1).wait_for()
+    page.wait_for_url("**/runs?run=*")
+    return page.url.partition("run=")[2]
+
+
+def watch_run(page, run: str) -> None:
+    """See the bar move and curves grow until the run has succeeded."""
+    bar = page.get_by_role("progressbar").first
+    seen = set()
+
+    def done() -> bool:
+        value = bar.get_attribute("aria-valuenow")
+        seen.add(value)
+        page.screenshot(path=OUTPUT / "2-runs.png") if len(seen) == 3 else None
+        assert page.get_by_text("failed", exact=True).count() == 0, page.locator("body").inner_text()[-2000:]
+        return page.get_by_text("succeeded", exact=True).count() > 0
+
+    wait_for(done, 240, f"run {run} to succeed")
+    assert len(seen) >= 3, f"the bar did not move: {seen}"
+    assert page.locator(".js-plotly-plot").count() == 2
+    page.screenshot(path=OUTPUT / "3-runs-done.png")
+
+
+def compare(page) -> None:
+    """See every variant in the plot, switch the cost, and download the chosen one."""
+    page.get_by_role("button", name="See trade-offs").click()
+    page.get_by_role("heading", name="Trade-offs", level=1).wait_for()
+    plot = page.locator(".js-plotly-plot")
+    for name in ("0-train", "1-prune", "2-finetune", "3-int8"):
+        plot.get_by_text(name, exact=True).wait_for()
+    page.get_by_text("times smaller").wait_for()
+    page.screenshot(path=OUTPUT / "4-trade-offs.png")
+    page.get_by_role("radio", name="Latency").or_(page.get_by_role("button", name="Latency")).first.click()
+    plot.get_by_text("Latency p50", exact=False).wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download .onnx").click()
+    assert download.value.suggested_filename.endswith("3-int8.onnx")
+    assert Path(download.value.path()).stat().st_size > 1000
+    page.get_by_role("button", name="Publish to a device").click()
+
+
+def publish(page) -> None:
+    """Publish to the camera and watch its states go by until the model is active."""
+    page.get_by_role("heading", name="Fleet", level=1).wait_for()
+    card = page.locator(f".st-key-device-{DEVICE}")
+    card.get_by_text("online").wait_for()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    page.get_by_text("Ordered as revision").wait_for()
+    seen: set[str] = set()
+
+    def active() -> bool:
+        words = set(
+            card.locator('[data-testid="stMarkdownBadge"], .stBadge, .stMarkdownBadge').all_inner_texts()
+        )
+        seen.update(word.split("\n")[-1].strip() for word in words)
+        page.screenshot(path=OUTPUT / "5-fleet-deploying.png") if seen & TRANSIENT else None
+        return "active" in seen
+
+    wait_for(active, SLOW_S, "the device to be active")
+    assert seen & TRANSIENT, f"no state went by: {seen}"
+    card.get_by_text("3-int8").first.wait_for()
+    page.screenshot(path=OUTPUT / "6-fleet.png")
+
+
+def watch_live(page, address: str) -> None:
+    """See the picture change, and the label follow what the camera shows."""
+    page.get_by_role("link", name="Live").click()
+    page.get_by_role("heading", name="Live", level=1).wait_for()
+    tile = page.locator(f'figure[data-device="{DEVICE}"][data-condition="live"]')
+    tile.wait_for()
+    pictures, frames, labels, right = set(), set(), set(), 0
+
+    def enough() -> bool:
+        nonlocal right
+        now = tile.evaluate(READ_TILE)
+        assert now["shown"] == now["label"]
+        if now["frame"] not in frames:
+            frames.add(now["frame"])
+            labels.add(now["label"])
+            pictures.add(hash(now["picture"]))
+            right += now["label"] == now["expected"]
+        return len(frames) >= 40 and len(labels) >= 4
+
+    wait_for(enough, SLOW_S, "forty frames with four different labels")
+    assert len(pictures) > 10, "the picture stands still"
+    assert right / len(frames) > 0.8, f"{right} of {len(frames)} labels are as expected"
+    page.screenshot(path=OUTPUT / "7-live.png")
+    page.goto(f"{address}/live?kiosk=1")
+    page.locator(f'.kiosk figure[data-device="{DEVICE}"][data-condition="live"]').wait_for()
+    page.screenshot(path=OUTPUT / "8-live-kiosk.png")

@@ -1,0 +1,184 @@
+"""For tests of the web app: a hub and a queue without MQTT and Dask, runs as a worker leaves them, frames."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slimcast.errors import FleetError
+from slimcast.fleet.records import Device, FramePacket
+from slimcast.recipe import parse_recipe
+from slimcast.records import EventKind, Measurement, Run, RunState, Variant
+from slimcast.store import Store
+from slimcast_edge import wire
+from slimcast_edge.wire import DeviceState
+from slimcast_web.services import compress
+
+MACHINE = "Example CPU, 2 cores, Linux x86_64"
+
+
+@dataclass
+class FakeHub:
+    """The hub's port: known devices, orders noted instead of sent, frames given by the test."""
+
+    known: list[Device] = field(default_factory=list)
+    orders: list[tuple[str, str, str]] = field(default_factory=list)
+    commands: list[tuple[str, str]] = field(default_factory=list)
+    watchers: dict[str, dict[str, Callable[[FramePacket], None]]] = field(default_factory=dict)
+    connected: bool = True
+    refusal: str = ""
+    started: bool = False
+
+    def start(self) -> None:
+        self.started = True
+
+    def stop(self) -> None:
+        self.started = False
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"frames": 3, "dropped_malformed": 1}
+
+    def devices(self) -> list[Device]:
+        return list(self.known)
+
+    def device(self, name: str) -> Device:
+        for device in self.known:
+            if device.name == name:
+                return device
+        raise FleetError(f"Nothing has been heard of a device {name!r}.")
+
+    def watch(self, device: str, viewer: str, callback: Callable[[FramePacket], None]):
+        self.watchers.setdefault(device, {})[viewer] = callback
+        return lambda: self.watchers[device].pop(viewer)
+
+    def deliver(self, packet: FramePacket) -> None:
+        for callback in list(self.watchers.get(packet.device, {}).values()):
+            callback(packet)
+
+    def publish(self, device: str, artifact_sha256: str, name: str) -> int:
+        if self.refusal:
+            raise FleetError(self.refusal)
+        self.orders.append((device, artifact_sha256, name))
+        return 7
+
+    def command(self, device: str, name: str, args: dict, timeout_s: float) -> wire.Reply:
+        self.commands.append((device, name))
+        return wire.Reply(id="x", ok=not self.refusal, error=self.refusal)
+
+
+@dataclass
+class FakeQueue:
+    """The queue's port: rows in the real store, no process."""
+
+    store: Store
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def submit(self, recipe) -> Run:
+        return self.store.create_run(recipe)
+
+    def cancel(self, run_id: str) -> Run:
+        return self.store.request_cancel(run_id)
+
+    def resume(self, run_id: str) -> Run:
+        return self.store.requeue(run_id)
+
+
+def device(
+    name: str = "cam1", *, online: bool = True, state: DeviceState = DeviceState.ACTIVE, **reported
+) -> Device:
+    """A camera as the hub would know it."""
+    now = time.time()
+    return Device(
+        name=name,
+        status=wire.Status(online=online, session="s1", since=now),
+        about=wire.About(
+            session="s1", hardware="Raspberry Pi 5 Model B", os="Linux", client="0.1.0", camera="synthetic",
+            runtime="onnxruntime", providers=["CPUExecutionProvider"], threads=2,
+        ),
+        reported=wire.Reported(
+            session="s1", revision=3, state=state, active="a" * 64, active_name="lenet5-digits 3-int8", at=now,
+            **reported,
+        ),
+        telemetry=wire.Telemetry(
+            session="s1", at=now, uptime_s=60, fps=29.7, latency_p50_ms=0.21, latency_p90_ms=0.3, frames=900,
+            dropped=2, rss_mb=91, temperature_c=51.0, throttled=False,
+        ),
+        last_seen=now,
+    )  # fmt: skip
+
+
+def packet(name: str = "cam1", number: int = 0, label: str = "7", size: int = 100) -> FramePacket:
+    """A frame; its JPEG is any bytes, since nothing on the server looks into it."""
+    now = time.time()
+    result = wire.Result(
+        session="s1", frame=number, captured_at=now, classified_at=now, latency_ms=0.2, artifact="a" * 64,
+        predictions=[wire.Prediction(label=label, index=7, score=0.98)], expected=label,
+    )  # fmt: skip
+    return FramePacket(device=name, jpeg=b"\xff\xd8" + b"x" * size, result=result, received_at=now)
+
+
+def finished_run(store: Store, draft: compress.Draft | None = None) -> Run:
+    """A run as the worker leaves it: events, four variants with files, succeeded."""
+    run = running_run(store, draft)
+    rows = [  # name, kind, numbers, accuracy, bytes, macs, ms
+        ("0-train", "train", "float32", 0.978, 248_000, 416_520, 0.062),
+        ("1-prune", "prune", "float32", 0.953, 79_000, 164_000, 0.038),
+        ("2-finetune", "finetune", "float32", 0.972, 79_000, 164_000, 0.038),
+        ("3-int8", "quantize", "int8", 0.969, 31_000, 164_000, 0.027),
+    ]
+    for step, (name, kind, numbers, accuracy, size, macs, latency) in enumerate(rows):
+        artifact = store.artifacts.put(f"model {run.id} {name}".encode())
+        store.save_variant(
+            Variant(
+                run_id=run.id, name=name, step=step, step_kind=kind, numeric_kind=numbers, artifact=artifact,
+                measurements=measurements(accuracy, size, macs, latency),
+            )
+        )  # fmt: skip
+    events = [
+        (time.time(), EventKind.STEP, {"index": i, "kind": rows[i][1], "status": "finished"})
+        for i in range(4)
+    ]
+    store.add_events(run.id, events)
+    store.finish(run.id, RunState.SUCCEEDED)
+    return store.run(run.id)
+
+
+def running_run(store: Store, draft: compress.Draft | None = None) -> Run:
+    """A run in the middle of its first step."""
+    run = store.create_run(parse_recipe(compress.yaml_of(draft or compress.Draft())))
+    store.claim(run.id, "test")
+    now = time.time()
+    events = [(now, EventKind.STEP, {"index": 0, "kind": "train", "status": "started"})]
+    events += [(now, EventKind.LOG, {"text": "1 437 training images", "level": "info"})]
+    for epoch in range(1, 6):
+        for series, y in (
+            ("train loss", 2.0 / epoch),
+            ("test loss", 2.2 / epoch),
+            ("test accuracy", 1 - 0.5 / epoch),
+        ):
+            events.append((now, EventKind.POINT, {"series": series, "x": float(epoch), "y": y, "step": 0}))
+    store.add_events(run.id, events)
+    store.heartbeat(run.id, progress=0.3, activity="Train: epoch 5 of 15")
+    return store.run(run.id)
+
+
+def measurements(accuracy: float, size: float, macs: float, latency_ms: float) -> tuple[Measurement, ...]:
+    def one(
+        name: str, value: float, unit: str = "", up: bool = False, n: int = 1, machine: str = ""
+    ) -> Measurement:
+        return Measurement(name=name, value=value, unit=unit, higher_is_better=up, n=n, machine=machine)
+
+    return (
+        one("accuracy", accuracy, up=True, n=360),
+        one("params", size / 4),
+        one("macs", macs),
+        one("size_bytes", size, "B"),
+        one("compressed_bytes", size * 0.9, "B"),
+        one("sparsity", 0.0),
+        one("agreement", 1.0, up=True, n=360),
+        one("latency_p50_ms", latency_ms, "ms", n=500, machine=MACHINE),
+        one("latency_p90_ms", latency_ms * 1.2, "ms", n=500, machine=MACHINE),
+    )

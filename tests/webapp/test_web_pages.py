@@ -1,0 +1,191 @@
+"""Every page as Streamlit runs it, on a real store; and that no page loads torch."""
+
+import subprocess
+import sys
+
+import pytest
+from slimcast.records import RunState
+from slimcast_edge.wire import DeviceState
+from slimcast_web.app import MAIN_SCRIPT
+from slimcast_web.services import compress, studio
+from streamlit.testing.v1 import AppTest
+from support_web import device, finished_run, running_run
+
+PAGES = ("compress", "runs", "tradeoffs", "fleet", "live")
+
+
+def page(name: str, **query: str) -> AppTest:
+    test = AppTest.from_string(f"from slimcast_web.pages import {name}\n{name}.show()", default_timeout=60)
+    for key, value in query.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def texts(elements) -> str:
+    return "\n".join(str(element.value) for element in elements)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_with_nothing_there_it_says_what_to_do(opened, name):
+    test = page(name)
+    assert not test.exception
+    if name != "compress":
+        assert test.info, "an empty page must say so"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_a_studio_it_says_so(name):
+    studio.use(None)
+    test = page(name)
+    assert not test.exception
+    assert "slimcast app" in test.error[0].value
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_with_everything_there_it_renders(opened, name):
+    finished_run(opened.store)
+    running_run(opened.store)
+    opened.hub.known = [device(), device("shed", online=False, state=DeviceState.DOWNLOADING, progress=0.5)]
+    test = page(name)
+    assert not test.exception
+    assert not test.error
+
+
+class TestCompress:
+    def test_the_dial_changes_the_recipe(self, opened):
+        test = page("compress")
+        test.slider(key="draft-keep_macs").set_value(70).run()
+        assert "macs: 0.7" in test.text_area[0].value
+        test.slider(key="draft-keep_macs").set_value(100).run()
+        assert "prune" not in test.text_area[0].value
+
+    def test_the_text_changes_the_form(self, opened):
+        test = page("compress")
+        test.text_area[0].set_value(compress.yaml_of(compress.Draft(keep_macs=55, seed=3))).run()
+        assert test.slider(key="draft-keep_macs").value == 55
+        assert test.number_input(key="draft-seed").value == 3
+
+    def test_all_errors_are_listed_and_it_cannot_start(self, opened):
+        test = page("compress")
+        test.text_area[0].set_value("name: x\nmodel: {name: nosuch}\ndata: {name: digits}\nsteps: []\n").run()
+        assert "2 errors" in test.error[0].value
+        assert "model.name" in texts(test.code)
+        assert test.button[0].disabled
+
+    def test_start_queues_the_run_and_goes_to_it(self, opened):
+        test = AppTest.from_file(MAIN_SCRIPT, default_timeout=60).run()
+        test.button[0].click().run()
+        assert not test.exception
+        (run,) = opened.store.runs()
+        assert run.state is RunState.QUEUED
+        assert test.title[0].value == "Runs"
+        assert run.name in texts(test.subheader)
+
+    def test_clone_starts_from_the_recipe_of_a_run(self, opened):
+        run = finished_run(opened.store, compress.Draft(keep_macs=25))
+        test = page("compress", clone=run.id)
+        assert test.slider(key="draft-keep_macs").value == 25
+
+    def test_a_network_that_needs_other_choices_gets_them(self, opened):
+        test = page("compress")
+        test.selectbox(key="draft-data").set_value("mnist").run()
+        assert test.number_input(key="draft-batch_size").value == 128
+
+
+class TestRuns:
+    def test_the_address_names_the_run(self, opened):
+        first = finished_run(opened.store, compress.Draft(keep_macs=25))
+        finished_run(opened.store)
+        test = page("runs", run=first.id)
+        assert first.name in texts(test.subheader)
+        assert first.id in texts(test.caption)
+
+    def test_a_wrong_address_is_a_sentence(self, opened):
+        finished_run(opened.store)
+        test = page("runs", run="nosuchrun0")
+        assert not test.exception
+        assert "nosuchrun0" in texts(test.code)
+
+    def test_cancel_asks_the_run_to_stop(self, opened):
+        run = running_run(opened.store)
+        test = page("runs")
+        next(button for button in test.button if button.label == "Cancel").click().run()
+        assert opened.store.run(run.id).cancel_requested
+
+    def test_resume_queues_it_again(self, opened):
+        run = running_run(opened.store)
+        opened.store.finish(run.id, RunState.FAILED, "The disk is full.")
+        test = page("runs")
+        assert "The disk is full." in texts(test.code)
+        next(button for button in test.button if button.label == "Resume").click().run()
+        assert opened.store.run(run.id).state is RunState.QUEUED
+
+    def test_a_name_is_never_taken_for_html(self, opened):
+        run = running_run(opened.store)
+        opened.store.finish(run.id, RunState.FAILED, "<img src=x onerror=alert(1)>")
+        test = page("runs")
+        assert "<img" in texts(test.code)
+        assert "<img" not in texts(test.markdown)
+
+
+class TestTradeoffs:
+    def test_a_variant_is_compared_with_its_baseline(self, opened):
+        finished_run(opened.store)
+        test = page("tradeoffs")
+        assert "8.0 times smaller" in texts(test.markdown)
+        assert test.metric[0].value == "96.90 %"
+        assert "Example CPU" in texts(test.caption)
+
+    def test_several_runs_are_compared(self, opened):
+        one, two = finished_run(opened.store), finished_run(opened.store, compress.Draft(keep_macs=70))
+        test = page("tradeoffs", run=one.id)
+        test.multiselect[0].set_value([one.id, two.id]).run()
+        assert not test.exception
+        assert len(test.dataframe[0].value) == 8
+
+
+class TestFleet:
+    def test_publish_orders_what_was_chosen(self, opened):
+        run = finished_run(opened.store)
+        opened.hub.known = [device("cam1"), device("cam2")]
+        test = page("fleet", run=run.id, variant="2-finetune", device="cam2")
+        next(button for button in test.button if button.label == "Publish").click().run()
+        assert opened.hub.orders[0][0] == "cam2"
+        assert opened.hub.orders[0][2].endswith("2-finetune")
+        assert "revision 7" in texts(test.success)
+
+    def test_a_refusal_is_shown_in_its_words(self, opened):
+        finished_run(opened.store)
+        opened.hub.known = [device()]
+        opened.hub.refusal = "cam1 has pinned another studio's key."
+        test = page("fleet")
+        next(button for button in test.button if button.label == "Publish").click().run()
+        assert "pinned another" in texts(test.code)
+
+    def test_a_broker_that_is_away_is_said(self, opened):
+        opened.hub.connected = False
+        opened.problems.append("The embedded broker did not start. Port 1883 is taken.")
+        test = page("fleet")
+        assert "broker does not answer" in texts(test.warning)
+        assert "1883 is taken" in texts(test.code)
+
+    def test_rollback(self, opened):
+        opened.hub.known = [device()]
+        test = page("fleet")
+        next(button for button in test.button if button.label == "Roll back").click().run()
+        assert opened.hub.commands == [("cam1", "rollback")]
+
+
+def test_no_page_loads_torch():
+    code = (
+        "import sys\n"
+        "import slimcast_web.app, slimcast_web.server\n"
+        f"from slimcast_web.pages import {', '.join(PAGES)}\n"
+        "import slimcast.jobs.queue, slimcast.fleet.hub, slimcast.fleet.broker\n"
+        "print(sorted(m for m in sys.modules if m.partition('.')[0] in {'torch', 'torchvision'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,72 @@
+"""Starting the app: port, token, address."""
+
+import socket
+from dataclasses import replace
+
+import pytest
+from slimcast_edge.errors import SettingsError
+from slimcast_web import server, theme
+
+
+def test_a_port_in_use_is_named_with_the_way_out(settings):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"(?s){port}.*SLIMCAST_PORT"):
+            server.check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("192.168.1.7", False),
+        ("studio.lan", False),
+    ],
+)
+def test_loopback(host, expected):
+    assert server.is_loopback(host) is expected
+
+
+def test_no_token_on_loopback_a_fresh_one_elsewhere_the_set_one_always(settings):
+    assert server.effective_token(replace(settings, host="127.0.0.1", token="")) == ""
+    assert len(server.effective_token(replace(settings, host="0.0.0.0", token=""))) >= 32
+    assert server.effective_token(replace(settings, host="127.0.0.1", token="mine")) == "mine"
+
+
+def test_the_address_carries_the_token(settings):
+    at = replace(settings, host="127.0.0.1", port=8502)
+    assert server.address(at, "") == "http://127.0.0.1:8502/"
+    assert server.address(at, "a b&c") == "http://127.0.0.1:8502/?token=a+b%26c"
+
+
+def test_streamlit_knows_every_option_and_sends_no_telemetry(settings):
+    from streamlit import config
+
+    options = server.streamlit_options(settings)
+    assert options["browser.gatherUsageStats"] is False
+    assert set(options) <= set(config._config_options_template)
+
+
+def test_text_has_contrast_in_both_themes():
+    options = theme.streamlit_options()
+    for name in ("light", "dark"):
+        text, ground = options[f"theme.{name}.textColor"], options[f"theme.{name}.backgroundColor"]
+        assert _contrast(text, ground) >= 7
+        assert _contrast(options[f"theme.{name}.linkColor"], ground) >= 4.5
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2 contrast ratio of two colours."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
