@@ -1,9 +1,9 @@
-"""How much faster is the int8 artifact? MobileNetV2 at 96², batch 1, one thread, one process, the same images.
+"""How much faster is the int8 artifact? MobileNetV2 at 96², batch 1, one thread, one process.
 
 Run: python benchmarks/compression_speed.py [--json]
 
-The three are timed in turns, several rounds, and the median of each one's fastest round counts: on a busy machine
-the others only measure who else was running.
+The three see the same images, in turns, for several rounds. The median of each one's fastest round counts: on a
+busy machine the others only measure who else was running.
 """
 
 import argparse

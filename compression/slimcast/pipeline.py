@@ -216,7 +216,7 @@ def _train(
 
 
 def _baseline(job: _Job, index: int) -> nn.Module:
-    """Return the network as it was before anything was compressed: after the recipe's leading `train` steps."""
+    """Return the network before anything was compressed: after the recipe's leading `train` steps."""
     trained = 0
     while trained < index and job.recipe.steps[trained].kind == "train":
         trained += 1
@@ -260,8 +260,7 @@ def _make_artifact(job: _Job, index: int, model: nn.Module, reporter: ScaledRepo
     step = job.recipe.steps[index]
     reporter.progress(0.0, "Exporting")
     side, channels = job.network.image_size, job.network.channels
-    size = InputSpec(height=side, width=side, channels=channels)  # type: ignore[arg-type]  # 1 or 3:
-    checked there
+    size = InputSpec(height=side, width=side, channels=channels)  # type: ignore[arg-type]
     graph = export_onnx(model, size=size, mean=job.data.mean, std=job.data.std, classes=job.network.classes)
     kind = NumericKind.FLOAT32
     if isinstance(step, QuantizeStep):

@@ -27,7 +27,7 @@ FIGURES = {
 }  # fmt: skip
 
 
-@pytest.fixture()
+@pytest.fixture
 def settings(tmp_path):
     settings = Settings.from_environment({"SLIMCAST_HOME": str(tmp_path)})
     return dataclasses.replace(settings, data_root=tmp_path / "data")

@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn: 1 797 real images of 8x8 pixels, nothing to download."""
+"""The handwritten digits that come with scikit-learn: 1 797 real images of 8x8 pixels."""
 
 import gzip
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ _SPLIT_SEED = 20_261_121
 
 
 def load(root: Path) -> ImageData:
-    """Return the set, split once and for all by class into 1 347 training and 450 test images; `root` is not used."""
+    """Return the set, split once and for all by class, a quarter for testing; `root` is not used."""
     values, labels = _read()
     # Values go from 0 to 16.
     images = np.round(values.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
@@ -48,7 +48,8 @@ def _read() -> tuple[np.ndarray, np.ndarray]:
             table = np.loadtxt(file, delimiter=",")
     except (OSError, ValueError) as error:
         raise DataError(
-            f"Cannot read {path}, which comes with scikit-learn: {error}. Install it with: pip install 'slimcast[studio]'"
+            f"Cannot read {path}, which comes with scikit-learn: {error}. "
+            "Install it with: pip install 'slimcast[studio]'"
         ) from error
     if table.shape != (1797, 65):
         raise DataError(f"{path} holds a table {table.shape}, expected (1797, 65).")

@@ -33,7 +33,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     size = math.prod(shape)
     if len(content) - header != size:
         raise DataError(
-            f"{path} is damaged: its header promises {size} bytes of data {shape}, found {len(content) - header}."
+            f"{path} is damaged: its header promises {size} bytes {shape}, found {len(content) - header}."
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 

@@ -52,14 +52,14 @@ def choose_golden(
     if difference <= tolerance:
         raise StepError(
             f"The artifact's answers are too much alike to tell it from a broken one: logits differ by "
-            f"{difference:.3g}, rounding alone by {moved:.3g}. The network is hardly trained, or collapsed when "
-            "it was quantized."
+            f"{difference:.3g}, rounding alone by {moved:.3g}. The network is hardly trained, or "
+            "collapsed when it was quantized."
         )
     return golden
 
 
 def _clear_cases(labels: np.ndarray, logits: np.ndarray, tolerance: float) -> np.ndarray:
-    """Return indices of right answers of different classes, the clearest first margin above twice the tolerance."""
+    """Return indices of right, clear answers of different classes."""
     ordered = np.sort(logits, 1)
     margin = ordered[:, -1] - ordered[:, -2]
     right = logits.argmax(1) == labels

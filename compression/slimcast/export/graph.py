@@ -1,4 +1,4 @@
-"""Collects the nodes and weights of an ONNX graph, with short names that depend on nothing but their order."""
+"""Collects the nodes and weights of an ONNX graph, with short names that follow from their order."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How each torch operation is written in ONNX. A new operation is one function and one entry of a table below."""
+"""How each torch operation is written in ONNX. A new one is a function and an entry of a table below."""
 
 import operator
 from collections.abc import Callable
@@ -121,4 +121,4 @@ FUNCTIONS: dict[Any, Writer] = {
     torch.flatten: _flatten,
     "flatten": _flatten,
 }
-"""Written by the function that is called, or by the name of the tensor's method; the second argument comes along."""
+"""Written by the function that is called, or by the tensor's method."""

@@ -1,1 +1,1 @@
-"""What a model costs and what it keeps. Imports nothing heavy by itself: `measure.child` runs without torch."""
+"""What a model costs and what it keeps. Nothing heavy is imported here: `child` runs without torch."""

@@ -29,11 +29,7 @@ def main() -> int:
         print(json.dumps({"error": str(error)}))
         return 1
     np.save(logits_path, logits, allow_pickle=False)
-    print(
-        json.dumps(
-            {"latency": asdict(latency), "peak_rss_mb": _peak_rss_mb(), "torch": "torch" in sys.modules}
-        )
-    )
+    print(json.dumps({"latency": asdict(latency), "peak_rss_mb": _peak_rss_mb()}))
     return 0
 
 

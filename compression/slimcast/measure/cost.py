@@ -1,4 +1,4 @@
-"""What a network costs: multiply-accumulates and parameters, counted by hand so that the figures are exact."""
+"""What a network costs: multiply-accumulates and parameters, counted exactly."""
 
 from math import prod
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def count_macs(model: nn.Module, example: Tensor) -> int:
-    """Return the multiply-accumulates of convolutions and linear layers for one image; example is (1, C, H, W)."""
+    """Return the multiply-accumulates of convolutions and linear layers for one image, (1, C, H, W)."""
     macs = 0
 
     def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -36,6 +36,6 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_exported_parameters(model: nn.Module) -> int:
-    """Return how many values the weights and biases have once batch norms are folded into the convolutions."""
+    """Return how many weights and biases there are once batch norms are folded."""
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     return sum(layer.weight.numel() + layer.weight.shape[0] for layer in layers)

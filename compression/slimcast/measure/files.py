@@ -46,7 +46,7 @@ def weights_of(model: onnx.ModelProto) -> list[np.ndarray]:
 
 
 def integer_share(model: onnx.ModelProto) -> tuple[int, int]:
-    """Return how many convolutions and linear layers of an optimized graph run in integer kernels, and of how many."""
+    """Return how many layers with weights of an optimized graph run in integers, and of how many."""
     integer = sum(
         node.op_type in {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger"} for node in model.graph.node
     )

@@ -20,7 +20,7 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class FreshRun:
-    """What the fresh process saw: logits (N, K), latency with batch 1 and one thread, and its peak memory in MB."""
+    """What the fresh process saw: logits (N, K), latency (batch 1, one thread), peak memory in MB."""
 
     logits: np.ndarray
     latency: Latency

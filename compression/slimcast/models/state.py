@@ -37,8 +37,7 @@ def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no
-            iterator of its own
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         structure = json.loads(metadata[_KEY])
         spec = NetworkSpec(**structure["network"])
         groups: dict[str, int] = structure["groups"]

@@ -84,7 +84,7 @@ def _cut_to(
     round_to: int,
     reporter: Reporter,
 ) -> nn.Module:
-    """Look for the ratio of channels that leaves `wanted` multiply-accumulates; the closest one not above wins."""
+    """Look for the ratio of channels that leaves `wanted` multiply-accumulates, or a little less."""
     now = count_macs(model, example)
     low, high = 0.0, 1.0
     ratio = 1 - (wanted / now) ** 0.5  # MACs fall with the product of two channel counts
@@ -143,7 +143,7 @@ def _check(report: PruneReport, target: float, round_to: int) -> None:
     reached = report.macs / report.macs_before
     if report.macs >= report.macs_before:
         raise StepError(
-            f"Pruning cut nothing: no channel count of this network can fall to a lower multiple of {round_to}. "
+            f"Pruning cut nothing: no channel count can fall to a lower multiple of {round_to}. "
             "Lower round_to."
         )
     if reached > target * (1 + _TOLERANCE):

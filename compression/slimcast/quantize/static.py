@@ -1,4 +1,4 @@
-"""Static int8 with ONNX Runtime's quantizer: integer weights per channel, integer activations, integer kernels.
+"""Static int8 with ONNX Runtime's quantizer: integer weights, activations and kernels.
 
 Tries a few ways to find the ranges of the activations, and keeps the one whose logits stay closest to
 the float

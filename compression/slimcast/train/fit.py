@@ -190,7 +190,8 @@ class _Curve:
         now = time.monotonic()
         if now - self._reported_at >= _MIN_SECONDS_BETWEEN_REPORTS:
             self._reported_at = now
-            activity = f"Training, epoch {x - self._plan.epoch_offset:.1f} of {self._plan.epochs:g}, loss {mean_loss:.3f}"
+            epoch = f"{x - self._plan.epoch_offset:.1f} of {self._plan.epochs:g}"
+            activity = f"Training, epoch {epoch}, loss {mean_loss:.3f}"
             self._reporter.progress((index + 1) / self._total, activity)
 
     def test(self, index: int, share: float) -> None:
