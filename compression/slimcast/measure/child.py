@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _peak_rss_mb() -> float:
-    """Return the largest resident memory of this process since it began, MB; 0 where the system does not say."""
+    """Return the largest resident memory of this process, MB; 0 where the system is silent."""
     # Not getrusage: its ru_maxrss starts with what the parent had when it forked.
     try:
         status = Path("/proc/self/status").read_text()

@@ -60,7 +60,7 @@ def _call(arguments: list[str], folder: Path, reporter: Reporter) -> dict:
         report: dict = json.loads(lines[-1])
     except (IndexError, ValueError) as error:
         raise StepError(
-            f"The artifact broke the process that opened it (exit code {process.returncode}): {complaint[-400:]}"
+            f"The artifact broke its process (exit code {process.returncode}): {complaint[-400:]}"
         ) from error
     if "error" in report:
         raise StepError(f"The artifact cannot be used: {report['error']}")

@@ -36,7 +36,7 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
     entry = MODELS[spec.model]
     if spec.image_size < entry.image_size:
         raise ModelError(
-            f"{entry.title} needs images of at least {entry.image_size} pixels a side, not {spec.image_size}. "
+            f"{entry.title} needs at least {entry.image_size} pixels a side, not {spec.image_size}. "
             f"Set data.image_size to {entry.image_size} or more."
         )
     with torch.random.fork_rng(devices=[]):
@@ -75,5 +75,5 @@ def check_fits(model: nn.Module, tensors: dict[str, torch.Tensor], where: str) -
     for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
             raise ModelError(
-                f"{where}: {name!r} has shape {tuple(tensors[name].shape)}, the network has {tuple(tensor.shape)}."
+                f"{where}: {name!r} has shape {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}."
             )
