@@ -2,7 +2,7 @@
 
 Run: python benchmarks/compression_speed.py [--json]
 
-The three see the same images, in turns, for several rounds. The median of each round counts: on a
+The three see the same images, in turns, for several rounds. The lowest median of each counts: on a
 busy machine the others only measure who else was running.
 """
 
