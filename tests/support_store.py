@@ -38,7 +38,12 @@ def make_variant(run_id: str, name: str = "0-train", step: int = 0, accuracy: fl
         measurements=(
             Measurement(name="accuracy", value=accuracy, higher_is_better=True, n=360),
             Measurement(
-                name="latency_p50_ms", value=0.1 + 0.2, unit="ms", higher_is_better=False, spread=0.01, machine="x"
+                name="latency_p50_ms",
+                value=0.1 + 0.2,
+                unit="ms",
+                higher_is_better=False,
+                spread=0.01,
+                machine="x",
             ),
         ),
     )
