@@ -7,7 +7,9 @@ from slimcast.fleet.records import FramePacket
 from slimcast.fleet.viewers import Viewers
 from slimcast_edge.wire import Result
 
-RESULT = Result(session="s", frame=1, captured_at=1, classified_at=1, latency_ms=1, artifact="a", predictions=[])
+RESULT = Result(
+    session="s", frame=1, captured_at=1, classified_at=1, latency_ms=1, artifact="a", predictions=[]
+)
 FRAME = FramePacket(device="cam1", jpeg=b"", result=RESULT, received_at=1.0)
 
 
