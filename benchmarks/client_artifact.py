@@ -1,4 +1,4 @@
-"""The artifact that the client's benchmarks run on: a path, or a freshly trained LeNet-5 of the digits recipe."""
+"""The artifact that the client's benchmarks run on: a path, or the digits recipe's LeNet-5."""
 
 import argparse
 import json
@@ -12,7 +12,9 @@ RECIPE = Path(__file__).parents[1] / "examples" / "recipes" / "lenet5-digits-int
 def parser(description):
     """Return an argument parser with what all of these benchmarks take."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("model", type=Path, nargs="?", help="an artifact; without it, the digits recipe is run first")
+    made.add_argument(
+        "model", type=Path, nargs="?", help="an artifact; without it, the digits recipe is run first"
+    )
     made.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     return made
 

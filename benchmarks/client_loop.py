@@ -2,9 +2,9 @@
 
 python benchmarks/client_loop.py [MODEL.onnx] [--seconds 5] [--json]
 
-The loop is the client's own camera and infer threads with their slot; the bare runtime runs the same images in a
-plain loop. A swap does what the deployment does: the trial in a process of its own, opening and warming in this
-one, then the change between two frames.
+The loop is the client's own camera and infer threads with their slot; the bare runtime runs the same images
+in a plain loop. A swap does what the deployment does: the trial in a process of its own, opening and warming in
+this one, then the change between two frames.
 """
 
 import os
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from client_artifact import artifact, parser, show
-
 from slimcast_edge.bench import describe_machine, noise
 from slimcast_edge.camera import Frame
 from slimcast_edge.camera.pace import Pace
@@ -38,12 +37,14 @@ class Images:
         self.waits = fps == 0
 
     def read(self):
+        """Return the next image."""
         self._pace.wait()
         self._number += 1
         pixels = self._images[self._number % len(self._images)]
         return Frame(pixels=pixels, captured_at=time.time(), number=self._number - 1)
 
     def close(self):
+        """Stop."""
         self._pace.stop()
 
 
@@ -51,7 +52,9 @@ def run_loop(engine, images, fps, seconds, during=None):
     """Run the client's loop; return (number, monotonic s) of every result."""
     slot, traffic, stopping, results = Slot(), Traffic(), threading.Event(), []
     camera = CameraLoop(Images(images, fps), None, slot, engine, traffic, stopping)
-    infer = InferLoop(slot, engine, traffic, lambda item: results.append((item.frame.number, time.perf_counter())))
+    infer = InferLoop(
+        slot, engine, traffic, lambda item: results.append((item.frame.number, time.perf_counter()))
+    )
     threads = [threading.Thread(target=infer.run), threading.Thread(target=camera.run)]
     for thread in threads:
         thread.start()

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from client_artifact import artifact, parser, show
 from PIL import Image
-
 from slimcast_edge.bench import describe_machine
 
 SETTLE_S = 3.0
@@ -52,7 +51,9 @@ def one_start(folder, config):
 
 def main():
     arguments = parser(__doc__)
-    arguments.add_argument("--runs", type=int, default=5, help="starts to measure, behind one that is not counted")
+    arguments.add_argument(
+        "--runs", type=int, default=5, help="starts to measure, behind one that is not counted"
+    )
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -62,7 +63,9 @@ def main():
         config = folder / "edge.toml"
         config.write_text(CONFIG.format(folder=folder, model=artifact(options.model, folder / "out")))
         one_start(folder, config)  # the first one reads the libraries from the disk
-        seconds, processor, memory = zip(*(one_start(folder, config) for _ in range(options.runs)), strict=True)
+        seconds, processor, memory = zip(
+            *(one_start(folder, config) for _ in range(options.runs)), strict=True
+        )
     document = {
         "machine": describe_machine(),
         "load_1m": os.getloadavg()[0],

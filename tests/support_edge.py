@@ -12,8 +12,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
-from support_artifacts import LABELS, sample_images
-
 from slimcast_edge.frames import extract
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.signing import public_key_to_text, sign
@@ -33,6 +31,7 @@ from slimcast_edge.wire import (
     decode,
     topic,
 )
+from support_artifacts import LABELS, sample_images
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -143,7 +142,9 @@ class Studio:
         try:
             return wait_for(settled, timeout=timeout)
         except AssertionError as error:
-            raise AssertionError(f"{error} Wanted {state} {revision} {reason}; last was {self.last!r}") from None
+            raise AssertionError(
+                f"{error} Wanted {state} {revision} {reason}; last was {self.last!r}"
+            ) from None
 
     def stop(self):
         self.connection.stop()
@@ -158,7 +159,13 @@ class Studio:
         elif address.suffix == "reply":
             self.replies[address.tail] = decode(Reply, "reply", payload)
         else:
-            kinds = {"event": Event, "result": Result, "telemetry": Telemetry, "status": Status, "about": About}
+            kinds = {
+                "event": Event,
+                "result": Result,
+                "telemetry": Telemetry,
+                "status": Status,
+                "about": About,
+            }
             kept = {
                 "event": self.events,
                 "result": self.results,
@@ -206,7 +213,9 @@ class Device:
         # Unbuffered and through a file: a pipe that nobody reads would stop the client.
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "slimcast_edge", "run", "--config", str(self.config)], stderr=log, stdout=log
+                [sys.executable, "-m", "slimcast_edge", "run", "--config", str(self.config)],
+                stderr=log,
+                stdout=log,
             )
         return self
 

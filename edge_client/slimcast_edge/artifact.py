@@ -55,6 +55,7 @@ class GoldenSample(_Part):
 
         Raises:
             ArtifactError: the image cannot be decoded.
+
         """
         try:
             picture = Image.open(io.BytesIO(base64.b64decode(self.image, validate=True)), formats=["PNG"])
@@ -90,6 +91,7 @@ class ArtifactInfo(_Part):
     Attributes:
         measurements: figures that do not depend on a machine (accuracy, params, macs), by name. Latencies are
             kept out, so that the same recipe gives the same bytes.
+
     """
 
     format: Literal[1] = 1
@@ -113,6 +115,7 @@ class ArtifactInfo(_Part):
 
         Raises:
             ArtifactError: it is not what an artifact of format 1 must say.
+
         """
         try:
             return cls.model_validate_json(text)

@@ -16,6 +16,7 @@ def read_info(model: Path | bytes) -> ArtifactInfo:
 
     Raises:
         ArtifactError: the file cannot be read, is no ONNX model, or has no description of ours.
+
     """
     return _info(_summary(model))
 
@@ -25,6 +26,7 @@ def check_file(model: Path | bytes) -> ArtifactInfo:
 
     Raises:
         ArtifactError: as `read_info`; or a tensor lies in another file; or an operator is not a stock one.
+
     """
     summary = _summary(model)
     info = _info(summary)

@@ -42,6 +42,7 @@ def measure_latency(
 
     Raises:
         RuntimeFailure: the model fails.
+
     """
     batch = noise(runtime) if images is None else images
     batches = [np.ascontiguousarray(batch[i : i + 1]) for i in range(len(batch))]

@@ -65,6 +65,7 @@ class ArtifactError(SlimcastError):
 
     Attributes:
         reason: machine-readable cause.
+
     """
 
     def __init__(self, reason: Refusal, message: str) -> None:

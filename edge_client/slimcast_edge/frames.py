@@ -32,6 +32,7 @@ def embed(jpeg: bytes, result: Result) -> bytes:
 
     Raises:
         WireError: these bytes are no JPEG, or the result is too long for a segment.
+
     """
     comment = _MARK + result.encode()
     if not jpeg.startswith(_START):
@@ -47,6 +48,7 @@ def extract(jpeg: bytes) -> tuple[Result, bytes]:
 
     Raises:
         WireError: too large, no JPEG, or a JPEG without a result.
+
     """
     check_size("frame", jpeg)
     return decode(Result, "result", _comment(jpeg)), jpeg
@@ -74,6 +76,7 @@ def encode_frame(pixels: np.ndarray, result: Result, *, quality: int, width: int
 
     Raises:
         WireError: even that is too large.
+
     """
     small = _at_most(pixels, width)
     while True:

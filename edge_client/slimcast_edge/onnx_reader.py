@@ -46,6 +46,7 @@ class OnnxSummary:
         operators: (domain, type) of every node, those in subgraphs and local functions among them.
         metadata: ``metadata_props``.
         has_external_data: whether any tensor lies in another file.
+
     """
 
     ir_version: int
@@ -75,6 +76,7 @@ def read_onnx(data: Buffer) -> OnnxSummary:
 
     Raises:
         ArtifactError: these bytes are no ONNX model, or one beyond all measure.
+
     """
     with memoryview(data) as view:
         found = _walk(view)

@@ -1,4 +1,4 @@
-"""Brings a camera frame to the size of an artifact's input. Normalisation is in the graph, so all stays uint8."""
+"""Brings a camera frame to the size of an artifact's input. Normalisation is in the graph: all stays uint8."""
 
 import numpy as np
 from PIL import Image
@@ -11,8 +11,8 @@ _LUMA = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 in 1/65536, as Pi
 def prepare(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
     """Return the frame, uint8 (H, W, 3) or (H, W, 1), as one input, uint8 (1, h, w, c).
 
-    The largest centred part of the right proportions is cut out (or the whole stretched) and averaged down, so
-    that no pixel is skipped. A frame that already fits is passed on without a copy.
+    The largest centred part of the right proportions is cut out (or the whole stretched) and averaged down,
+    so that no pixel is skipped. A frame that already fits is passed on without a copy.
     """
     box = _crop(pixels.shape[0], pixels.shape[1], spec)
     if box == (0, 0, spec.width, spec.height) and pixels.shape[:2] == (spec.height, spec.width):

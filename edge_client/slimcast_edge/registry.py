@@ -18,6 +18,7 @@ class KindInfo:
         description: one or two sentences, with units where there are any.
         impl: dotted place of the implementation, ``package.module:name``.
         citation: where the method was published; empty for plain engineering.
+
     """
 
     name: str
@@ -31,6 +32,7 @@ class KindInfo:
 
         Raises:
             ImportError: the implementation, or a library it needs, is missing.
+
         """
         module, _, attribute = self.impl.partition(":")
         return getattr(import_module(module), attribute)
@@ -53,6 +55,7 @@ class Registry(Generic[K]):
 
         Raises:
             DuplicateKind: the name is taken.
+
         """
         if entry.name in self._entries:
             raise DuplicateKind(f"There is already a {self._what} named {entry.name!r}.")

@@ -116,6 +116,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
 
     Raises:
         SettingsError: with everything that is wrong.
+
     """
     document = _read_toml(path) if path is not None else {}
     _apply_environment(document, os.environ if environment is None else environment)
@@ -127,6 +128,7 @@ def parse_settings(document: dict[str, Any], *, source: str = "the settings") ->
 
     Raises:
         SettingsError: with everything that is wrong.
+
     """
     problems: list[str] = []
     settings = None

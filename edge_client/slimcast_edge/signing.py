@@ -29,6 +29,7 @@ def open_signed(data: bytes | bytearray, key: Ed25519PublicKey) -> Desired:
     Raises:
         WireError: malformed or too large.
         SignatureError: it was not signed, or not with this key, or changed on its way.
+
     """
     desired = decode(Desired, "desired", data)
     try:
@@ -46,6 +47,7 @@ def public_key_from_text(text: str) -> Ed25519PublicKey:
 
     Raises:
         SignatureError: the text is no such key.
+
     """
     try:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.strip(), validate=True))

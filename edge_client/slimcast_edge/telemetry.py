@@ -19,7 +19,7 @@ def rss_mb() -> float:
 
 
 def temperature_c(folder: Path = _THERMAL) -> float | None:
-    """Return the highest temperature of the device's zones, degrees Celsius; None where there is no sensor."""
+    """Return the highest temperature of the zones, degrees Celsius; None where there is no sensor."""
     values = []
     for path in folder.glob("thermal_zone*/temp"):
         try:
@@ -31,7 +31,7 @@ def temperature_c(folder: Path = _THERMAL) -> float | None:
 
 
 def throttled(path: Path = _THROTTLED, command: str = "vcgencmd") -> bool | None:
-    """Return whether a Raspberry Pi slows itself down just now (heat or weak power supply); None elsewhere."""
+    """Return whether a Raspberry Pi slows itself down just now (heat, weak power); None elsewhere."""
     try:
         text = path.read_text()
     except OSError:

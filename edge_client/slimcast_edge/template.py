@@ -16,6 +16,7 @@ def render(camera: str) -> str:
 
     Raises:
         UnknownKind: there is no such kind of camera.
+
     """
     entry = CAMERAS[camera]
     lines = [

@@ -155,6 +155,7 @@ class Result(Payload):
         captured_at: Unix time of the exposure, s. classified_at: Unix time of the answer, s.
         latency_ms: preprocessing and inference.
         expected: the right label where the camera knows it (synthetic and folder cameras), else None.
+
     """
 
     session: str = Field(max_length=64)
@@ -281,6 +282,7 @@ def root(site: str) -> str:
 
     Raises:
         WireError: the site's name has a character that a topic or an ACL cannot carry.
+
     """
     return f"slimcast/v1/{_checked_name(site)}"
 
@@ -305,6 +307,7 @@ def parse_topic(text: str) -> Address:
 
     Raises:
         WireError: it is none of ours.
+
     """
     parts = text.split("/")
     if len(parts) < 5 or parts[:2] != ["slimcast", "v1"]:
@@ -327,6 +330,7 @@ def decode(kind: type[P], suffix: str, data: bytes | bytearray) -> P:
 
     Raises:
         WireError: too large, no JSON, or not what this topic carries.
+
     """
     check_size(suffix, data)
     try:
@@ -344,6 +348,7 @@ def check_size(suffix: str, data: bytes | bytearray) -> None:
 
     Raises:
         WireError: it is too large. A broker would disconnect the sender, again after every reconnect.
+
     """
     limit = TOPICS[suffix].max_bytes
     if len(data) > limit:

@@ -4,10 +4,9 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support_artifacts import make_artifact, write_artifact
-
 from slimcast_edge.cli import main
 from slimcast_edge.signing import public_key_to_text
+from support_artifacts import make_artifact, write_artifact
 
 
 @pytest.fixture
@@ -81,9 +80,13 @@ def test_a_camera_that_cannot_be_opened_ends_the_run_with_a_sentence(tmp_path):
 def test_the_client_loads_no_studio():
     """Neither torch nor any library that only the studio has."""
     code = (
-        "import sys, slimcast_edge.cli, slimcast_edge.client, slimcast_edge.deploy.machine, slimcast_edge.settings\n"
-        "heavy = {'torch', 'onnx', 'streamlit', 'sqlalchemy', 'cv2', 'scipy', 'yaml', 'slimcast'} & set(sys.modules)\n"
+        "import sys, slimcast_edge.cli, slimcast_edge.client\n"
+        "import slimcast_edge.deploy.machine, slimcast_edge.settings\n"
+        "studio = {'torch', 'onnx', 'streamlit', 'sqlalchemy', 'cv2', 'scipy', 'yaml', 'slimcast'}\n"
+        "heavy = studio & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -10,11 +10,10 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import helper
-from support_artifacts import finish, make_artifact, make_model
-from support_edge import Device, Studio, wait_for
-
 from slimcast_edge.artifact_file import read_info
 from slimcast_edge.wire import Command, ViewLease
+from support_artifacts import finish, make_artifact, make_model
+from support_edge import Device, Studio, wait_for
 
 pytestmark = pytest.mark.mosquitto
 
@@ -48,7 +47,9 @@ def assert_classifies_with(studio, name, content_sha):
     """Fresh results come, they are right, and they come from this model."""
     studio.results.clear()
     watch(studio)
-    wait_for(lambda: len([r for r in studio.results if r.artifact == content_sha]) >= 3, what=f"results of {name}")
+    wait_for(
+        lambda: len([r for r in studio.results if r.artifact == content_sha]) >= 3, what=f"results of {name}"
+    )
     for result in studio.results:
         assert result.predictions[0].label == result.expected
 
@@ -290,7 +291,9 @@ def test_a_model_that_fails_in_probation_is_rolled_back_and_no_frame_is_lost(stu
 
 
 @pytest.mark.parametrize("state", ["downloading", "verifying", "warming", "probation"])
-def test_kill_9_in_any_state_leaves_a_whole_model_and_the_next_start_finishes(broker, studio, tmp_path, state):
+def test_kill_9_in_any_state_leaves_a_whole_model_and_the_next_start_finishes(
+    broker, studio, tmp_path, state
+):
     (tmp_path / "old.onnx").write_bytes(OLD)
     device = Device(
         tmp_path, broker.url, key=studio.public_key, model=str(tmp_path / "old.onnx"), probation_s=1.0
@@ -445,4 +448,10 @@ def test_it_works_without_any_broker(tmp_path):
 def test_a_late_will_of_the_last_connection_is_put_right(studio, device):
     late = studio.statuses[-1].model_copy(update={"online": False})
     studio.send("status", late.encode())
-    wait_for(lambda: len(studio.statuses) >= 2 and studio.statuses[-2:][0].online is False and studio.statuses[-1].online)
+    wait_for(
+        lambda: (
+            len(studio.statuses) >= 2
+            and studio.statuses[-2:][0].online is False
+            and studio.statuses[-1].online
+        )
+    )

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-
 from slimcast_edge.errors import WireError
 from slimcast_edge.frames import embed, encode_frame, encode_jpeg, extract
 from slimcast_edge.wire import MAX_FRAME_BYTES, Prediction, Result
@@ -60,7 +59,9 @@ def test_other_comments_are_passed_over():
     assert extract(embed(buffer.getvalue(), RESULT))[0] == RESULT
 
 
-@pytest.mark.parametrize("junk", [b"", b"\xff\xd8", b"\xff\xd8\xff\xfe\x00\x00", b"PNG", b"\xff\xd8" + b"\xff" * 50])
+@pytest.mark.parametrize(
+    "junk", [b"", b"\xff\xd8", b"\xff\xd8\xff\xfe\x00\x00", b"PNG", b"\xff\xd8" + b"\xff" * 50]
+)
 def test_what_is_no_frame_is_refused(junk):
     with pytest.raises(WireError):
         extract(junk)

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from support_artifacts import finish, make_artifact, make_model
-
 from slimcast_edge.artifact_file import check_file, read_info
 from slimcast_edge.errors import ArtifactError, Refusal
 from slimcast_edge.onnx_reader import MAX_DEPTH, read_onnx
+from support_artifacts import finish, make_artifact, make_model
 
 CONTENT = make_artifact()
 quick = settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -52,9 +51,7 @@ def branch(graph):
 
 def in_function(node):
     model = make_model()
-    function = helper.make_function(
-        "com.microsoft", "F", ["x"], ["y"], [node], [helper.make_opsetid("", 17)]
-    )
+    function = helper.make_function("com.microsoft", "F", ["x"], ["y"], [node], [helper.make_opsetid("", 17)])
     model.functions.append(function)
     return model
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from PIL import Image
-
 from slimcast_edge.artifact import InputSpec
 from slimcast_edge.preprocess import prepare
 
@@ -38,7 +37,7 @@ def test_whole_factors_average_exactly():
 
 
 def test_no_pixel_is_skipped_when_it_shrinks():
-    """Thin white lines, one in fifteen: sampling would see all or none of them, averaging sees their share."""
+    """Thin white lines, one in fifteen: sampling would see all or none, averaging sees their share."""
     frame = np.zeros((480, 480, 3), np.uint8)
     frame[::15] = 255
     ready = prepare(frame, spec())

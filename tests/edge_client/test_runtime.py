@@ -2,6 +2,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from slimcast_edge.artifact import NumericKind
+from slimcast_edge.artifact_file import check_file, read_info
+from slimcast_edge.bench import describe_machine, measure_latency
+from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure, UnknownKind
+from slimcast_edge.runtime import RUNTIMES, open_runtime
 from support_artifacts import (
     LABELS,
     finish,
@@ -11,12 +16,6 @@ from support_artifacts import (
     sample_images,
     write_artifact,
 )
-
-from slimcast_edge.artifact import NumericKind
-from slimcast_edge.artifact_file import check_file, read_info
-from slimcast_edge.bench import describe_machine, measure_latency
-from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure, UnknownKind
-from slimcast_edge.runtime import RUNTIMES, open_runtime
 
 
 @pytest.mark.parametrize("name", RUNTIMES.names())

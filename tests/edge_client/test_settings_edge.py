@@ -1,7 +1,6 @@
 import tomllib
 
 import pytest
-
 from slimcast_edge.camera import CAMERAS
 from slimcast_edge.errors import SettingsError, UnknownKind
 from slimcast_edge.settings import EdgeSettings, load_settings, parse_settings
@@ -11,7 +10,9 @@ from slimcast_edge.template import render
 def test_a_file_and_the_environment_above_it(tmp_path):
     path = tmp_path / "edge.toml"
     path.write_text('device = "cam1"\nthreads = 2\n[camera]\nkind = "folder"\npath = "images"\nfps = 5\n')
-    settings = load_settings(path, {"SLIMCAST_EDGE_THREADS": "3", "SLIMCAST_EDGE_CAMERA__FPS": "7", "HOME": "/"})
+    settings = load_settings(
+        path, {"SLIMCAST_EDGE_THREADS": "3", "SLIMCAST_EDGE_CAMERA__FPS": "7", "HOME": "/"}
+    )
     assert (settings.device, settings.threads) == ("cam1", 3)
     assert settings.camera_settings().fps == 7
 

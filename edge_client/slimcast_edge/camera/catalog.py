@@ -63,6 +63,7 @@ def open_camera(kind: str, settings: CameraSettings | None = None, **options: An
         UnknownKind: there is no such kind.
         CameraError: it cannot be opened.
         pydantic.ValidationError: the options are wrong.
+
     """
     entry = CAMERAS[kind]
     camera: Camera = entry.load()(settings or entry.settings_type().model_validate(options))

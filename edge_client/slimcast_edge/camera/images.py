@@ -15,6 +15,7 @@ def find_images(folder: Path) -> list[Path]:
 
     Raises:
         CameraError: there is no such folder, or no image in it.
+
     """
     if not folder.is_dir():
         raise CameraError(f"There is no folder {folder} to take images from.")
@@ -43,6 +44,7 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
         CameraError: it cannot be read.
+
     """
     try:
         with Image.open(path) as image:

@@ -118,7 +118,7 @@ class PiCamera:
 
 
 def _exposed_at(sensor_ns: int | None) -> float:
-    """Return the Unix time of an exposure: a frame from the queue can be older than the call that fetched it."""
+    """Return the Unix time of an exposure: a frame can be older than the call that fetched it."""
     now = time.time()
     if sensor_ns is None:
         return now

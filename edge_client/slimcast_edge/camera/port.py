@@ -16,7 +16,8 @@ class Frame:
         captured_at: Unix time of the exposure, s.
         number: counts from 0 since the camera was opened, without gaps.
         expected: the right label where the camera knows it.
-        small: the same picture as the camera's own scaler shrank it, for the model; None: there is only `pixels`.
+        small: the same picture, shrunk for the model by the camera itself; None: there is only `pixels`.
+
     """
 
     pixels: np.ndarray
@@ -31,6 +32,7 @@ class Camera(Protocol):
 
     Attributes:
         waits: whether the source waits for the model, so that no frame is ever lost. No real camera does.
+
     """
 
     waits: bool
@@ -40,6 +42,7 @@ class Camera(Protocol):
 
         Raises:
             CameraError: there is none, and there will be none.
+
         """
 
     def close(self) -> None:

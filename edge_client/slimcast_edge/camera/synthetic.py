@@ -21,8 +21,8 @@ class SyntheticSettings(CameraSettings):
     """Settings of the simulated camera."""
 
     source: Path = Field(
-        description="A folder of images named `LABEL_n.png`, or an .npz file with `images` (uint8, N x H x W or "
-        "N x H x W x C) and `labels` (N texts or numbers)."
+        description="A folder of images named `LABEL_n.png`, or an .npz file with `images` (uint8, N x H x W "
+        "or N x H x W x C) and `labels` (N texts or numbers)."
     )
     width: int = Field(default=640, ge=16, le=4096, description="Width of a frame, pixels.")
     height: int = Field(default=480, ge=16, le=4096, description="Height of a frame, pixels.")

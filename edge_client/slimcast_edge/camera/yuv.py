@@ -7,9 +7,10 @@ def yuv420_to_rgb(planes: np.ndarray, width: int, height: int) -> np.ndarray:
     """Return uint8 (height, width, 3).
 
     Args:
-        planes: uint8 (height * 3 / 2, stride): luma, then U and V at half the size, rows padded to the stride.
+        planes: uint8 (height * 3 / 2, stride): luma, then U and V at half the size, rows padded to it.
         width: of the picture, even, pixels; at most the stride.
         height: of the picture, even, pixels.
+
     """
     stride = planes.shape[1]
     luma = planes[:height, :width].astype(np.int32)

@@ -84,6 +84,7 @@ class Engine:
 
         Raises:
             ArtifactError, RuntimeFailure: it cannot be opened.
+
         """
         runtime = open_runtime(path, name=self._runtime, threads=self._threads)
         images = noise(runtime, 1)

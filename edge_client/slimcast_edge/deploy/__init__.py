@@ -1,1 +1,1 @@
-"""Takes a new model in without ever leaving the camera without one: download, checks, trial, swap, probation."""
+"""Takes a new model in and never leaves the camera without one: download, checks, trial, swap, probation."""

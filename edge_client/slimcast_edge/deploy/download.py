@@ -16,8 +16,8 @@ _SPARE_BYTES = 16 << 20
 class Download:
     """The file under construction and the map of the chunks that it has. Chunks come from another thread.
 
-    A byte of the map stands for a chunk; it is written behind the chunk itself, so after a kill it never claims
-    more than there is. After a power cut it may: the hash finds that out.
+    A byte of the map stands for a chunk; it is written behind the chunk itself, so after a kill it never
+    claims more than there is. After a power cut it may: the hash finds that out.
     """
 
     def __init__(self, folder: Path, ref: ArtifactRef) -> None:
@@ -89,6 +89,7 @@ class Download:
 
         Raises:
             ArtifactError: these are other bytes than the order named. They are deleted.
+
         """
         if hash_file(self._part) != self.ref.sha256:
             self.discard()
@@ -123,13 +124,14 @@ def check_room(folder: Path, size_bytes: int) -> None:
 
     Raises:
         ArtifactError: there is too little room.
+
     """
     stat = os.statvfs(folder)
     free = stat.f_bavail * stat.f_frsize
     if free < size_bytes + _SPARE_BYTES:
         raise ArtifactError(
             Refusal.NO_SPACE,
-            f"The artifact needs {size_bytes / 1e6:.1f} MB, and only {free / 1e6:.1f} MB are free on this device.",
+            f"The artifact needs {size_bytes / 1e6:.1f} MB; only {free / 1e6:.1f} MB are free on this device.",
         )
 
 

@@ -36,6 +36,7 @@ def fetch(
     Raises:
         ArtifactError: nobody sent anything for `stall_s` while the broker could be reached.
         Superseded: `give_way` said so.
+
     """
     silent_since = reported_at = time.monotonic()
     while not download.complete:
@@ -51,8 +52,8 @@ def fetch(
         elif time.monotonic() - silent_since > options.stall_s:
             raise ArtifactError(
                 Refusal.DOWNLOAD_STALLED,
-                f"Nobody sent the missing {left} of {download.ref.chunks} chunks for {options.stall_s:.0f} s. Is "
-                "the studio running? What has arrived is kept.",
+                f"Nobody sent the missing {left} of {download.ref.chunks} chunks for {options.stall_s:.0f} s. "
+                "Is the studio running? What has arrived is kept.",
             )
         if time.monotonic() - reported_at > _REPORT_EVERY_S:
             reported_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Drives a deployment through its states, reports each, and comes back to the last good model from any of them."""
+"""Drives a deployment through its states, reports each, and comes back to the last good model from any."""
 
 import logging
 import queue
@@ -36,6 +36,7 @@ class Machine:
         host: the client around it. trial: tries a model out of harm's way.
         identity: (site, device, session).
         key: the pinned key of the studio; None: every order is refused.
+
     """
 
     def __init__(
@@ -177,7 +178,7 @@ class Machine:
         try:
             self._receive(ref, path)
         except ArtifactError as error:
-            # What was left from before a power cut, or one bad chunk, may have spoilt it: once more, from scratch.
+            # What a power cut left behind, or one bad chunk, may have spoilt it: once more, from scratch.
             if error.reason is not Refusal.WRONG_HASH:
                 raise
             logger.warning("%s Trying once more.", error)

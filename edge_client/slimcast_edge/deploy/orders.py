@@ -13,6 +13,7 @@ class Refused(SlimcastError):
 
     Attributes:
         reason: machine-readable cause. revision: the one that the order claims.
+
     """
 
     def __init__(self, reason: Refusal, revision: int, message: str) -> None:
@@ -28,6 +29,7 @@ def judge(
     Raises:
         WireError: malformed or too large.
         Refused: with the reason.
+
     """
     claimed = decode(Desired, "desired", payload)
     revision = claimed.revision
@@ -57,6 +59,6 @@ def judge(
         raise Refused(
             Refusal.OLDER_REVISION,
             revision,
-            f"Revision {revision} has already been accepted with another artifact. A new one needs a new revision.",
+            f"Revision {revision} was accepted with another artifact. A new artifact needs a new revision.",
         )
     return desired

@@ -14,11 +14,14 @@ class DeployOptions:
     """Patience and limits of the deployment.
 
     Attributes:
-        probation_s: how long a new model is watched. probation_frames: how many frames it must have classified.
+        probation_s: how long a new model is watched.
+        probation_frames: how many frames it must have classified.
         probation_errors: as many failures end the probation.
         min_fps_ratio: smallest share of the old frame rate that a model which is slower may have.
-        reask_s: silence after which missing chunks are asked for again. stall_s: silence that ends a download.
+        reask_s: silence after which missing chunks are asked for again.
+        stall_s: silence that ends a download.
         max_artifact_bytes: larger ones are refused.
+
     """
 
     probation_s: float = 5.0
@@ -39,6 +42,7 @@ class Health:
         errors: frames on which it failed. last_error: in words.
         latency_ms: median, preprocessing included. fps: frames answered a second, since then.
         before_latency_ms, before_fps: the same of the model before, 0 where there was none.
+
     """
 
     seconds: float
@@ -79,6 +83,7 @@ class Host(Protocol):
 
         Raises:
             ArtifactError, RuntimeFailure: it cannot be opened; the old one goes on.
+
         """
 
     def unload(self) -> None:

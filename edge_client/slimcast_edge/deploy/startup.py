@@ -42,6 +42,7 @@ def adopt(folder: StateFolder, now: Deployment, model: Path) -> Deployment:
 
     Raises:
         ArtifactError: it is refused.
+
     """
     info = check_file(model)
     entry = ModelEntry(sha256=hash_file(model), name=info.name)
@@ -58,7 +59,7 @@ def adopt(folder: StateFolder, now: Deployment, model: Path) -> Deployment:
 def open_first(
     folder: StateFolder, now: Deployment, open_model: Callable[[Path, ModelEntry], T]
 ) -> tuple[Deployment, T | None]:
-    """Open the active model, or the previous one where that fails; return the state then and what was opened."""
+    """Open the active model, or the previous one where that fails; return the new state and the model."""
     while now.active is not None:
         try:
             return now, open_model(folder.model_path(now.active.sha256), now.active)

@@ -1,7 +1,7 @@
 """What survives a power cut: which model is active, which one was before, and what was going on.
 
-The file is replaced as a whole, so a reader finds either the old state or the new one. A model's file is complete
-before its name gets in here.
+The file is replaced as a whole, so a reader finds either the old state or the new one. A model's file is
+complete before its name gets in here.
 """
 
 import contextlib
@@ -33,9 +33,11 @@ class Deployment(BaseModel):
     Attributes:
         revision: highest one accepted; never goes down.
         order: the order of that revision; its signature was checked when it was accepted.
-        active: the model that classifies. previous: the one to go back to. older: during probation, the one before.
-        running: whether a process is in probation just now; still true at a start, it means that one died in it.
+        active: the model that classifies. previous: the one to go back to.
+        older: during probation, the one before those two.
+        running: whether a process is in probation just now; true at a start: one died in it.
         deaths: how many processes died in this probation.
+
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -89,6 +91,7 @@ class StateFolder:
 
     Raises:
         SettingsError: the folder cannot be made or written.
+
     """
 
     def __init__(self, folder: Path) -> None:

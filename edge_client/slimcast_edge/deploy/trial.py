@@ -1,7 +1,7 @@
 """Tries a model in a process of its own: ``python -m slimcast_edge.deploy.trial MODEL``.
 
-It opens the model, lets it answer its golden samples and times it. What crashes here, crashes only here. The last
-line on stdout is the outcome as JSON.
+It opens the model, lets it answer its golden samples and times it. What crashes here, crashes only here. The
+last line on stdout is the outcome as JSON.
 """
 
 import argparse
@@ -34,7 +34,9 @@ def try_model(path: Path, *, runtime: str, threads: int, max_latency_ms: float |
     except RuntimeFailure as error:
         return {"ok": False, "reason": Refusal.LOADER_FAILED, "message": str(error)}
     if max_latency_ms is not None and latency.p50_ms > max_latency_ms:
-        message = f"One image takes {latency.p50_ms:.1f} ms on this device; at most {max_latency_ms:.1f} ms are allowed."
+        message = (
+            f"One image takes {latency.p50_ms:.1f} ms here; at most {max_latency_ms:.1f} ms are allowed."
+        )
         return {"ok": False, "reason": Refusal.TOO_SLOW, "message": message}
     return {"ok": True, "latency_ms": latency.p50_ms}
 
@@ -44,6 +46,7 @@ def check_golden(runtime: Runtime) -> None:
 
     Raises:
         ArtifactError: another class comes first, or a logit is further off than the tolerance.
+
     """
     golden: Golden = runtime.info.golden
     for number, sample in enumerate(golden.samples):
@@ -53,8 +56,8 @@ def check_golden(runtime: Runtime) -> None:
         if not worst <= golden.tolerance or logits.argmax() != expected.argmax():  # written so that NaN fails
             raise ArtifactError(
                 Refusal.GOLDEN_SAMPLES_DIFFER,
-                f"On golden sample {number} of {runtime.info.name!r} this device's answer differs from the studio's "
-                f"by {worst:.3g}; at most {golden.tolerance:.3g} and the same class are allowed.",
+                f"On golden sample {number} of {runtime.info.name!r} this device's answer differs from the "
+                f"studio's by {worst:.3g}; at most {golden.tolerance:.3g} and the same class are allowed.",
             )
 
 

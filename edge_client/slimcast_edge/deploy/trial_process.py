@@ -30,6 +30,7 @@ class TrialProcess:
 
         Raises:
             ArtifactError: it failed, and how.
+
         """
         command = [sys.executable, "-m", "slimcast_edge.deploy.trial", str(model), *self._options]
         with self._lock:

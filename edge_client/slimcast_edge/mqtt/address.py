@@ -28,6 +28,7 @@ def parse_url(url: str) -> BrokerAddress:
 
     Raises:
         SettingsError: it is no such address.
+
     """
     try:
         parts = urlsplit(url)

@@ -43,6 +43,7 @@ class Connection:
         on_connect: called by the worker thread after each connect, before any message of that connection.
         will: topic and payload that the broker publishes when this end vanishes.
         keepalive_s: silence after which the link is probed; after twice that it counts as dead.
+
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Connection:
 
         Raises:
             WireError: no topic of ours, or too large for it.
+
         """
         suffix = parse_topic(topic).suffix
         check_size(suffix, payload)

@@ -32,6 +32,7 @@ def open_runtime(model: Path | bytes, *, name: str = "onnxruntime", threads: int
         ArtifactError: the file is refused.
         RuntimeFailure: the runtime is not installed, or cannot open the model.
         UnknownKind: there is no such runtime.
+
     """
     entry = RUNTIMES[name]
     info = check_file(model)

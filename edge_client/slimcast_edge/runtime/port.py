@@ -13,6 +13,7 @@ class Runtime(Protocol):
     Attributes:
         info: what the artifact says of itself. provider: what executes it, such as ``CPUExecutionProvider``.
         threads: how many threads compute.
+
     """
 
     info: ArtifactInfo
@@ -24,6 +25,7 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeFailure: the images have another shape, or the execution failed.
+
         """
 
     def close(self) -> None:
