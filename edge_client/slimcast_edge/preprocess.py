@@ -1,4 +1,4 @@
-"""Brings a camera frame to the size of an artifact's input. Normalisation is in the graph: all stays uint8."""
+"""Brings a frame to the size of an artifact's input. Normalisation is in the graph: all stays uint8."""
 
 import numpy as np
 from PIL import Image

@@ -52,7 +52,7 @@ def fetch(
         elif time.monotonic() - silent_since > options.stall_s:
             raise ArtifactError(
                 Refusal.DOWNLOAD_STALLED,
-                f"Nobody sent the missing {left} of {download.ref.chunks} chunks for {options.stall_s:.0f} s. "
+                f"Nobody sent {left} of {download.ref.chunks} chunks in {options.stall_s:.0f} s. "
                 "Is the studio running? What has arrived is kept.",
             )
         if time.monotonic() - reported_at > _REPORT_EVERY_S:
