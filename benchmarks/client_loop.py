@@ -3,8 +3,8 @@
 python benchmarks/client_loop.py [MODEL.onnx] [--seconds 5] [--json]
 
 The loop is the client's own camera and infer threads with their slot; the bare runtime runs the same images
-in a plain loop. A swap does what the deployment does: a trial in a process of its own, then opening and warming
-here, then the change between two frames.
+in a plain loop. A swap does what the deployment does: a trial in a process of its own, then opening and
+warming here, then the change between two frames.
 """
 
 import os
