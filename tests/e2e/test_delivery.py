@@ -14,7 +14,7 @@ from slimcast_edge.errors import Refusal
 from slimcast_edge.signing import public_key_to_text
 from slimcast_edge.wire import CHUNK_BYTES, DeviceState
 
-PATIENCE_S = 90.0
+PATIENCE_S = 200.0  # many times what an idle machine needs: it must pass on a busy one, too
 CHUNKS = 20
 
 
