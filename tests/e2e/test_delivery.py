@@ -1,4 +1,4 @@
-"""From the studio to a real camera client, over the embedded broker: delivery, swap, live frames, and accidents."""
+"""From the studio to a real client, over the embedded broker: delivery, swap, live frames, and accidents."""
 
 import os
 import signal

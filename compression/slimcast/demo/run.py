@@ -140,7 +140,7 @@ class _Demo:
             broker.start()
             self._stack.callback(broker.stop)
             return
-        # The app brings the broker. Its queue would start a run that is still queued, too, so that goes first.
+        # The app brings the broker. Its queue would start a queued run, too, so that run goes first.
         self._until(lambda: self._run_state() is not RunState.QUEUED, "the training")
         self._step("Starting the web app with its MQTT broker")
         command = [sys.executable, "-m", "slimcast_web"]

@@ -132,7 +132,7 @@ class FleetHub:
     def watch(self, device: str, viewer: str, callback: FrameCallback) -> Callable[[], None]:
         """Call `callback` with each frame of a device as it comes, until the returned function is called.
 
-        It is called on the hub's own thread: hand the frame on, and return. A device sends the newest frame as
+        It is called on the hub's own thread: hand it on, and return. A device sends the newest frame as
         soon as the last one has left, so on a slow network there are fewer frames than results.
         """
         return self._viewers.add_frames(device, viewer, callback)
