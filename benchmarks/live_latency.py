@@ -2,9 +2,9 @@
 
     python benchmarks/live_latency.py [--minutes 1] [--json]
 
-Real app, embedded broker, real client (synthetic camera, 640x480, 30 fps) and Chromium, on one machine, so that
-all clocks are one. Publish is taken as the moment the answer was ready (`classified_at`): encoding, MQTT,
-hub, socket, decoding and drawing come after it. Shown is the animation frame after the picture was drawn.
+Real app, embedded broker, real client (synthetic camera, 640x480, 30 fps) and Chromium on one machine, so
+that all clocks are one. Publish is taken as the moment the answer was ready (`classified_at`): encoding,
+MQTT, hub, socket, decoding and drawing come after it. Shown is the animation frame after the drawing.
 """
 
 import argparse

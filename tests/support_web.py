@@ -99,7 +99,8 @@ def device(
             runtime="onnxruntime", providers=["CPUExecutionProvider"], threads=2,
         ),
         reported=wire.Reported(
-            session="s1", revision=3, state=state, active="a" * 64, active_name="lenet5-digits 3-int8", at=now,
+            session="s1", revision=3, state=state, active="a" * 64, active_name="lenet5-digits 3-int8",
+            at=now,
             **reported,
         ),
         telemetry=wire.Telemetry(

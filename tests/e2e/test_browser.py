@@ -96,7 +96,7 @@ def watch_run(page, run: str) -> None:
         assert page.get_by_text("failed", exact=True).count() == 0, page.locator("body").inner_text()[-2000:]
         return page.get_by_text("succeeded", exact=True).count() > 0
 
-    wait_for(done, 240, f"run {run} to succeed")
+    wait_for(done, 3 * SLOW_S, f"run {run} to succeed")
     assert len(seen) >= 3, f"the bar did not move: {seen}"
     assert page.locator(".js-plotly-plot").count() == 2
     page.screenshot(path=OUTPUT / "3-runs-done.png")

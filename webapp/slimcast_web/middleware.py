@@ -2,7 +2,6 @@
 
 import hmac
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers
@@ -112,7 +111,7 @@ def _bearer(headers: Headers) -> str:
 
 
 def _cookie(headers: Headers, name: str) -> str:
-    jar: SimpleCookie[Any] = SimpleCookie()
+    jar = SimpleCookie()
     try:
         jar.load(headers.get("cookie", ""))
     except CookieError:

@@ -19,7 +19,10 @@ STARTUP_FAILED = 2
 
 def main() -> int:
     """Run the app until it is stopped; return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # Libraries tell too much at INFO: what they warn of, and what we say.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    for package in ("slimcast", "slimcast_edge", "slimcast_web"):
+        logging.getLogger(package).setLevel(logging.INFO)
     try:
         settings = Settings.from_environment()
         check_port(settings.host, settings.port)

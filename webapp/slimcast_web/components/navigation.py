@@ -30,6 +30,27 @@ def remember(name: str, value: str) -> None:
         del st.query_params[name]
 
 
+def follow_address(name: str, key: str, options: list[str], *, several: bool = False) -> None:
+    """Set a widget from the address where that names something new, else to the first option if it has none.
+
+    Call it before the widget of that `key`, and `show_in_address` after it.
+    """
+    state, named = st.session_state, parameter(name)
+    if named in options and (named != state.get(f"{key}-address") or key not in state):
+        state[key] = [named] if several else named
+    chosen = state.get(key)
+    if several and chosen is not None:
+        state[key] = [option for option in chosen if option in options]
+    elif chosen not in options:
+        state[key] = options[:1] if several else options[0]
+
+
+def show_in_address(name: str, key: str, value: str) -> None:
+    """Put what a widget has chosen into the address."""
+    st.session_state[f"{key}-address"] = value
+    remember(name, value)
+
+
 def go(page: str, **parameters: str) -> NoReturn:
     """Leave for another page."""
     st.switch_page(st.session_state[_PAGES][page], query_params=parameters)

@@ -27,12 +27,15 @@ def empty(text: str, *, icon: str = ":material/inbox:") -> None:
     st.info(text, icon=icon)
 
 
-def trouble(opened: studio.Studio) -> None:
-    """Say what of the studio does not work; nothing when all is well."""
+def problems(opened: studio.Studio) -> None:
+    """Say what of the studio did not start; nothing when all is well."""
     for problem in opened.problems:
-        with st.container():
-            st.warning("A part of the studio did not start:", icon=":material/warning:")
-            st.code(problem, language=None, wrap_lines=True)
+        st.warning("A part of the studio did not start:", icon=":material/warning:")
+        st.code(problem, language=None, wrap_lines=True)
+
+
+def broker(opened: studio.Studio) -> None:
+    """Say that the broker is away, when it is."""
     if not opened.hub.connected:
         st.warning(
             "The MQTT broker does not answer. The studio keeps trying; devices are shown as last known.",

@@ -6,30 +6,24 @@ from datetime import datetime
 import streamlit as st
 from slimcast.records import Run
 
+from slimcast_web.components import navigation
 from slimcast_web.services import figures
 
 _CHOSEN = "runs-chosen"
-_ADDRESS = "runs-address"
 
 
-def show(runs: list[Run], named: str) -> str:
-    """Show the runs and return the id of the chosen one.
-
-    `named` is the run that the address names: it wins when it is new, else the box does.
-    """
+def show(runs: list[Run]) -> str:
+    """Show the runs and return the id of the chosen one; ``?run=ID`` chooses, too."""
     _table(runs)
     by_id = {run.id: run for run in runs}
-    state = st.session_state
+    named = navigation.parameter("run")
     if named and named not in by_id:
         return named  # an older run, or a wrong link: the page says which
-    if named and named != state.get(_ADDRESS):
-        state[_CHOSEN] = named
-    elif state.get(_CHOSEN) not in by_id:
-        state[_CHOSEN] = runs[0].id
+    navigation.follow_address("run", _CHOSEN, list(by_id))
     picked: str = st.selectbox(
         "Show run", list(by_id), key=_CHOSEN, format_func=lambda run_id: _title(by_id[run_id])
     )
-    state[_ADDRESS] = picked
+    navigation.show_in_address("run", _CHOSEN, picked)
     return picked
 
 

@@ -15,6 +15,7 @@ def show() -> None:
         "Make a network smaller and faster. What is measured is measured by the code that runs on the device."
     )
     opened = notices.studio_or_stop()
+    notices.problems(opened)
     names = [preset.name for preset in compress.presets()]
     if names:
         st.selectbox(

@@ -12,7 +12,8 @@ def show() -> None:
     """Render the page. ``?run=ID&variant=NAME&device=NAME`` fills in what is to be published where."""
     st.title("Fleet")
     opened = notices.studio_or_stop()
-    notices.trouble(opened)
+    notices.problems(opened)
+    notices.broker(opened)
     names = fleet.device_names(opened)
     if names:
         with st.container(border=True, key="publish"):

@@ -16,6 +16,7 @@ def show() -> None:
     head, tools = st.columns([4, 1], vertical_alignment="bottom")
     head.title("Live")
     opened = notices.studio_or_stop()
+    notices.broker(opened)
     names = fleet.device_names(opened)
     if not names:
         st.info("No camera has reported to this studio yet. The Fleet page says how to connect one.")

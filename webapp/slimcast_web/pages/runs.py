@@ -26,8 +26,7 @@ def show() -> None:
 
 def _body(opened: Studio, was_live: bool) -> None:
     found = runs.newest(opened)
-    chosen = run_table.show(found, navigation.parameter("run"))
-    navigation.remember("run", chosen)
+    chosen = run_table.show(found)
     try:
         detail = runs.detail(opened, chosen)
     except SlimcastError as error:

@@ -44,19 +44,20 @@ def show() -> None:
 def _points(opened: Studio) -> list[Point]:
     found = tradeoffs.runs_with_variants(opened)
     by_id = {run.id: run for run in found}
-    named = navigation.parameter("run")
     if not found:
         return []
+    navigation.follow_address("run", "tradeoff-runs", list(by_id), several=True)
     chosen = st.multiselect(
         "Runs",
         list(by_id),
-        default=[named if named in by_id else found[0].id],
+        key="tradeoff-runs",
         format_func=lambda run_id: f"{by_id[run_id].name} · {run_id}",
         placeholder="Choose the runs to compare",
     )
     if not chosen:
-        return []
-    navigation.remember("run", chosen[0])
+        notices.empty("Choose at least one run.")
+        st.stop()
+    navigation.show_in_address("run", "tradeoff-runs", chosen[0])
     try:
         return tradeoffs.points(opened, chosen)
     except SlimcastError as error:

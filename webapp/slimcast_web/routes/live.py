@@ -68,7 +68,7 @@ async def live_socket(websocket: WebSocket) -> None:
 
 
 async def _until_gone(scope: anyio.CancelScope, job: Coroutine[Any, Any, None]) -> None:
-    """Do one part of the work; when the browser has gone, in the middle of a message or not, end all parts."""
+    """Do one part of the work; when the browser has gone, also in the middle of a message, end all."""
     try:
         await job
     except (WebSocketDisconnect, RuntimeError):
