@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from client_artifact import artifact, parser, show
+
 from slimcast_edge.bench import describe_machine, noise
 from slimcast_edge.camera import Frame
 from slimcast_edge.camera.pace import Pace

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from client_artifact import artifact, parser, show
 from PIL import Image
+
 from slimcast_edge.bench import describe_machine
 
 SETTLE_S = 3.0

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
 from slimcast_edge.artifact import METADATA_KEY, ArtifactInfo, Golden, GoldenSample, InputSpec, NumericKind
 
 OPSET = 17

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
+
 from slimcast_edge.frames import extract
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.signing import public_key_to_text, sign

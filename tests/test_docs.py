@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from slimcast import catalog, settings
 from slimcast_edge import wire
 from slimcast_edge.camera import CAMERAS
@@ -28,7 +29,8 @@ def test_protocol_page_lists_every_topic_with_its_facts():
             name = cells[0].strip("`").removeprefix("<device>/")
             rows["blob" if name.startswith("blob/") else name.removesuffix("/<id>")] = cells[2:5]
     facts = {
-        name: ["yes" if info.retained else "no", str(info.qos), str(info.max_bytes)] for name, info in wire.TOPICS.items()
+        name: ["yes" if info.retained else "no", str(info.qos), str(info.max_bytes)]
+        for name, info in wire.TOPICS.items()
     }
     assert rows == facts
 

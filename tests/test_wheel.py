@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def installed_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of a fresh environment that holds our wheel; its dependencies are the ones of this environment.
+    """Return the Python of a fresh environment with our wheel; dependencies are those of this environment.
 
     A bare path line in a .pth makes them importable without processing their own .pth files, so the editable
     installation of the checkout stays out.
@@ -25,7 +25,18 @@ def installed_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = folder / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "test-output", "__pycache__", "tests"))
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            folder,
+            source,
+        ],
         check=True,
         timeout=120,
     )
@@ -45,7 +56,7 @@ def installed_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_packages_come_from_the_wheel(installed_python: Path, tmp_path: Path):
-    code = "import slimcast, slimcast_edge, slimcast_web; print(slimcast.__file__, slimcast_edge.__file__, slimcast_web.__file__)"
+    code = "import slimcast as a, slimcast_edge as b, slimcast_web as c; print(a.__file__, b.__file__, c.__file__)"
     places = subprocess.run(
         [installed_python, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
     ).stdout.split()
@@ -62,4 +73,4 @@ def test_demo_runs_from_the_wheel(installed_python: Path, tmp_path: Path):
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["correct"] >= 0.9 * summary["frames"] > 0
-    assert summary["size_ratio"] < 0.5
+    assert summary["size_ratio"] > 2

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from slimcast_edge.registry import Registry
 
 from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS, STEPS
 from slimcast.errors import RecipeError
+from slimcast_edge.registry import Registry
 
 
 class _Part(BaseModel):

@@ -62,7 +62,11 @@ class Settings:
             SettingsError: a variable has a value that it cannot have.
         """
         env = os.environ if environment is None else environment
-        home = Path(env.get("SLIMCAST_HOME") or user_data_path("slimcast", appauthor=False)).expanduser().resolve()
+        home = (
+            Path(env.get("SLIMCAST_HOME") or user_data_path("slimcast", appauthor=False))
+            .expanduser()
+            .resolve()
+        )
         cache = Path("~/.cache/slimcast").expanduser()
         return cls(
             home=home,

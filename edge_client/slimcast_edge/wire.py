@@ -1,7 +1,7 @@
 """The wire protocol: topics, payloads and their limits. Reference: docs/protocol.md.
 
-MQTT 3.1.1 is enough. Root ``slimcast/v1/<site>/``; the device stands at a fixed level, so that one ACL pattern
-covers it. State is retained, commands never are. Payloads are JSON but for frames (JPEG) and chunks (bytes).
+MQTT 3.1.1 is enough. Root ``slimcast/v1/<site>/``; the device stands at a fixed level, so that one ACL
+pattern covers it. State is retained, commands never are. Payloads are JSON but for frames (JPEG) and chunks (bytes).
 """
 
 import json
@@ -235,7 +235,7 @@ Suffix = Literal["status", "about", "desired", "reported", "want", "frame", "res
 
 @dataclass(frozen=True, kw_only=True)
 class TopicInfo:
-    """One row of the protocol: topic below the device, payload, retained, quality of service, size limit in bytes."""
+    """One row of the protocol: topic below the device, payload, quality of service, size limit in bytes."""
 
     suffix: str
     payload: type[Payload] | None
@@ -264,7 +264,7 @@ TOPICS = {
         TopicInfo(suffix="blob", payload=None, retained=False, qos=0, max_bytes=CHUNK_BYTES),
     )
 }
-"""Every topic there is. ``reply`` is followed by the command's id; ``blob`` stands below the site, see `blob_topic`."""
+"""Every topic. ``reply`` is followed by the command's id; ``blob`` stands below the site, see `blob_topic`."""
 
 
 @dataclass(frozen=True, kw_only=True)

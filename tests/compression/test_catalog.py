@@ -1,6 +1,7 @@
 """The catalog: every entry is complete, and names something that is there."""
 
 import pytest
+
 from slimcast import catalog
 from slimcast.errors import SlimcastError
 from slimcast_edge.errors import DuplicateKind, UnknownKind

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
 import slimcast
 from slimcast.cli import app
 from slimcast.records import RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
 from support_store import make_recipe, make_settings, make_variant, wait_until
-from typer.main import get_command
-from typer.testing import CliRunner, Result
 
 RECIPE = """
 name: quick

@@ -4,7 +4,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from support_engine import LENET, SIZE, digits, trained_lenet
 from torch import nn
 
 from slimcast.catalog import MODELS
@@ -20,6 +19,7 @@ from slimcast.train.fit import logits_of
 from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
 from slimcast_edge.artifact_file import read_info
 from slimcast_edge.runtime import open_runtime
+from support_engine import LENET, SIZE, digits, trained_lenet
 
 QUIET = SilentReporter()
 

@@ -1,4 +1,4 @@
-"""The chunk server: what it serves, to whom at once, and what it refuses. Driven by hand, without its thread."""
+"""The chunk server: what it serves, to whom at once, and what it refuses. Driven without its thread."""
 
 from collections import Counter
 

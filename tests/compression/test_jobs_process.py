@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import support_job
 from slimcast.jobs.process import run_in_process
 from slimcast.records import EventKind, Run, RunState

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 import support_job
 from slimcast.jobs.queue import JobQueue
 from slimcast.records import EventKind, RunState

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from slimcast.errors import RunStateError, StepError, StoreError
 from slimcast.jobs.reporter import News, StoreReporter
 from slimcast.jobs.worker import execute

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from support_engine import LENET
 from torch import nn
 
 from slimcast.errors import StepError
@@ -10,6 +9,7 @@ from slimcast.measure.fresh import run_fresh
 from slimcast.measure.quality import agreement, top1_accuracy
 from slimcast.models.build import NetworkSpec, build
 from slimcast.reporting import SilentReporter
+from support_engine import LENET
 
 
 def test_macs_of_lenet5_counted_by_hand():

@@ -1,13 +1,13 @@
 import dataclasses
 
 import pytest
-from support_engine import MemoryStore, RecordingReporter
 
 from slimcast.errors import Cancelled, DataError, ModelError
 from slimcast.pipeline import run_recipe
 from slimcast.recipe import parse_recipe
 from slimcast.settings import Settings
 from slimcast_edge.artifact_file import read_info
+from support_engine import MemoryStore, RecordingReporter
 
 RECIPE = """
 version: 1

@@ -1,7 +1,6 @@
 import numpy as np
 import onnx
 import pytest
-from support_engine import SIZE, RecordingReporter, digits, trained_lenet
 
 from slimcast.catalog import QUANTIZERS
 from slimcast.errors import StepError
@@ -14,6 +13,7 @@ from slimcast.quantize import static
 from slimcast.reporting import SilentReporter
 from slimcast_edge.artifact import ArtifactInfo, NumericKind
 from slimcast_edge.runtime import open_runtime
+from support_engine import SIZE, RecordingReporter, digits, trained_lenet
 
 
 def _float() -> onnx.ModelProto:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from slimcast.errors import RecipeError
 from slimcast.recipe import load_recipe, parse_recipe
 

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from support_engine import MemoryStore, RecordingReporter
 
 from slimcast.pipeline import run_recipe
 from slimcast.recipe import load_recipe
 from slimcast.settings import Settings
+from support_engine import MemoryStore, RecordingReporter
 
 RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").rglob("*.yaml"))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from slimcast.settings import Settings
 from slimcast_edge.errors import SettingsError
 

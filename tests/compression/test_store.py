@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+
 from slimcast.errors import RunNotFound, RunStateError, StoreError
 from slimcast.records import Checkpoint, EventKind, RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast.store.tables import metadata
-from sqlalchemy import create_engine, text
 from support_store import make_recipe, make_settings, make_variant
 
 _OTHER_URL = os.environ.get("SLIMCAST_TEST_DATABASE_URL", "")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+
 from slimcast.errors import StoreError
 from slimcast.store import ArtifactFiles, artifacts
 

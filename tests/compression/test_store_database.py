@@ -10,12 +10,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
+
 from slimcast.errors import StoreError
 from slimcast.records import EventKind, RunState
 from slimcast.store import Store, database
 from slimcast.store.tables import SCHEMA_REVISION, metadata
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Engine
 from support_store import make_recipe, make_settings, make_variant
 
 OLDEST_SCHEMA = Path(__file__).parent / "schema_0001.sql"

@@ -3,7 +3,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from support_engine import LENET, RecordingReporter, digits, trained_lenet
 
 from slimcast.errors import Cancelled, StepError
 from slimcast.models.build import build
@@ -12,6 +11,7 @@ from slimcast.train.augment import shifted
 from slimcast.train.fit import fit, logits_of
 from slimcast.train.optimizers import AdamW, Sgd, clip_gradients
 from slimcast.train.plan import TrainingPlan
+from support_engine import LENET, RecordingReporter, digits, trained_lenet
 
 
 def _accuracy(model) -> float:

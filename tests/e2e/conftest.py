@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support_fleet import ScriptedDevice, free_port, studio_settings
-from support_fleet import wait_for as _wait
 
 from slimcast.fleet import FleetHub
 from slimcast.settings import Settings
 from slimcast.store import Store
+from support_fleet import ScriptedDevice, free_port, studio_settings
+from support_fleet import wait_for as _wait
 
 
 @pytest.fixture(name="wait_for")

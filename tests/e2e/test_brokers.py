@@ -8,7 +8,6 @@ import time
 
 import pytest
 from PIL import Image
-from support_fleet import free_port, make_broker, studio_settings
 
 from slimcast.errors import FleetError
 from slimcast.fleet import FleetHub
@@ -16,6 +15,7 @@ from slimcast_edge import wire
 from slimcast_edge.frames import embed
 from slimcast_edge.signing import fingerprint, open_signed
 from slimcast_edge.wire import DeviceState
+from support_fleet import free_port, make_broker, studio_settings
 
 CONTENT = bytes(range(256)) * 1200  # 307 200 bytes: three chunks, the last one short
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from slimcast.demo.camera import DEVICE
 from slimcast_web.services import compress
 from support_browser import ARGUMENTS, chromium, running_app, running_camera, wait_for

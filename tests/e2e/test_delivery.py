@@ -5,14 +5,14 @@ import signal
 import threading
 
 import pytest
-from support_artifacts import make_artifact
-from support_edge import Device as ClientProcess
-from support_fleet import EmbeddedServer, wait_for
 
 from slimcast.fleet import FleetHub
 from slimcast_edge.errors import Refusal
 from slimcast_edge.signing import public_key_to_text
 from slimcast_edge.wire import CHUNK_BYTES, DeviceState
+from support_artifacts import make_artifact
+from support_edge import Device as ClientProcess
+from support_fleet import EmbeddedServer, wait_for
 
 PATIENCE_S = 200.0  # many times what an idle machine needs: it must pass on a busy one, too
 CHUNKS = 20

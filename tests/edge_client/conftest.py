@@ -1,6 +1,7 @@
 """Fixtures of the client's tests."""
 
 import pytest
+
 from support_edge import MOSQUITTO, Broker
 
 

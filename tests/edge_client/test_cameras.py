@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydantic import ValidationError
+
 from slimcast_edge.artifact import InputSpec
 from slimcast_edge.camera import CAMERAS, Frame, open_camera
 from slimcast_edge.camera.images import label_of

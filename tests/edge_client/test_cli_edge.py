@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from slimcast_edge.cli import main
 from slimcast_edge.signing import public_key_to_text
 from support_artifacts import make_artifact, write_artifact

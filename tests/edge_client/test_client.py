@@ -10,6 +10,7 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import helper
+
 from slimcast_edge.artifact_file import read_info
 from slimcast_edge.wire import Command, ViewLease
 from support_artifacts import finish, make_artifact, make_model

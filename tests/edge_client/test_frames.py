@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
 from slimcast_edge.errors import WireError
 from slimcast_edge.frames import embed, encode_frame, encode_jpeg, extract
 from slimcast_edge.wire import MAX_FRAME_BYTES, Prediction, Result

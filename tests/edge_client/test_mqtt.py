@@ -5,6 +5,7 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from slimcast_edge.errors import SettingsError, WireError
 from slimcast_edge.mqtt import Connection, parse_url
 from slimcast_edge.mqtt.inbox import Inbox, Received

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+
 from slimcast_edge.artifact_file import check_file, read_info
 from slimcast_edge.errors import ArtifactError, Refusal
 from slimcast_edge.onnx_reader import MAX_DEPTH, read_onnx

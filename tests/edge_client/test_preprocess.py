@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+
 from slimcast_edge.artifact import InputSpec
 from slimcast_edge.preprocess import prepare
 

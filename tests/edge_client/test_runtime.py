@@ -2,6 +2,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+
 from slimcast_edge.artifact import NumericKind
 from slimcast_edge.artifact_file import check_file, read_info
 from slimcast_edge.bench import describe_machine, measure_latency

@@ -1,6 +1,7 @@
 import tomllib
 
 import pytest
+
 from slimcast_edge.camera import CAMERAS
 from slimcast_edge.errors import SettingsError, UnknownKind
 from slimcast_edge.settings import EdgeSettings, load_settings, parse_settings

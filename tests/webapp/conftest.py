@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_web.services import studio

@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from slimcast.records import RunState
 from slimcast_edge.wire import DeviceState
 from slimcast_web.app import MAIN_SCRIPT
 from slimcast_web.services import compress, studio
-from streamlit.testing.v1 import AppTest
 from support_web import device, finished_run, running_run
 
 PAGES = ("compress", "runs", "tradeoffs", "fleet", "live")

@@ -5,12 +5,13 @@ import struct
 import warnings
 
 import pytest
-from slimcast_web.app import routes
-from slimcast_web.middleware import TokenMiddleware
-from slimcast_web.services import live
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.websockets import WebSocketDisconnect
+
+from slimcast_web.app import routes
+from slimcast_web.middleware import TokenMiddleware
+from slimcast_web.services import live
 from support_web import device, finished_run, packet
 
 with warnings.catch_warnings():

@@ -4,6 +4,7 @@ import socket
 from dataclasses import replace
 
 import pytest
+
 from slimcast_edge.errors import SettingsError
 from slimcast_web import server, theme
 

@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+
 from slimcast.catalog import DATA, MODELS
 from slimcast.errors import FleetError, RunNotFound, RunStateError
 from slimcast.recipe import parse_recipe

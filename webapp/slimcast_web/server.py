@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from slimcast.errors import SlimcastError
 from slimcast.settings import Settings
 from slimcast_edge.errors import SettingsError
-
 from slimcast_web import theme
 
 STARTUP_FAILED = 2

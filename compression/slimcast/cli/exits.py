@@ -3,11 +3,11 @@
 from typing import Any
 
 import typer
-from slimcast_edge.errors import SettingsError, SlimcastError, UnknownKind
 from typer.core import TyperGroup
 
 from slimcast.errors import Cancelled, FleetError, RecipeError, RunNotFound
 from slimcast.records import RunState
+from slimcast_edge.errors import SettingsError, SlimcastError, UnknownKind
 
 OK, FAILED, WRONG_USAGE, NOT_FOUND, UNREACHABLE, CANCELLED = 0, 1, 2, 3, 4, 130
 

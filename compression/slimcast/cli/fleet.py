@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from slimcast_edge.errors import UnknownKind
 
 from slimcast.cli import output
 from slimcast.cli.exits import FAILED
 from slimcast.settings import Settings
+from slimcast_edge.errors import UnknownKind
 
 if TYPE_CHECKING:
     from slimcast.fleet import Device
@@ -23,9 +23,8 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish a variant to a device, and wait until the device has put it to work or refused it."""
-    from slimcast_edge.wire import DeviceState
-
     from slimcast.fleet import commands
+    from slimcast_edge.wire import DeviceState
 
     settings = Settings.from_environment()
     _check_variant(settings, run_id, variant)
@@ -59,9 +58,8 @@ def devices(
 
 def key() -> None:
     """Print the studio's public key, which a device pins."""
-    from slimcast_edge.signing import public_key_to_text
-
     from slimcast.fleet.keys import studio_key
+    from slimcast_edge.signing import public_key_to_text
 
     typer.echo(public_key_to_text(studio_key(Settings.from_environment()).public_key()))
 

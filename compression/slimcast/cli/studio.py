@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from slimcast_edge.registry import Registry
 
 from slimcast.cli import output
 from slimcast.cli.exits import FAILED, OK
 from slimcast.errors import StoreError
 from slimcast.settings import Settings
+from slimcast_edge.registry import Registry
 
 
 def catalog(
@@ -68,10 +68,9 @@ def demo(
 
 
 def _registries() -> dict[str, Registry]:
+    from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS, STEPS
     from slimcast_edge.camera import CAMERAS
     from slimcast_edge.runtime import RUNTIMES
-
-    from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS, STEPS
 
     return {
         "models": MODELS,

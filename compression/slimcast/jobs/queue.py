@@ -9,7 +9,6 @@ from typing import Any
 
 from distributed import Client, LocalCluster, get_worker
 from distributed.core import Status
-from slimcast_edge.errors import SettingsError
 
 from slimcast.errors import StoreError
 from slimcast.jobs.process import COMMAND, run_in_process
@@ -17,6 +16,7 @@ from slimcast.recipe import Recipe
 from slimcast.records import EventKind, Run, RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
+from slimcast_edge.errors import SettingsError
 
 _SWEEP_S = 2.0
 _CONNECT_TIMEOUT_S = 5

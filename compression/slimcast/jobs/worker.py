@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from slimcast_edge.errors import SlimcastError
-
 from slimcast.errors import Cancelled, RunStateError, StoreError
 from slimcast.jobs.console import ConsoleReporter
 from slimcast.jobs.reporter import StoreReporter
@@ -21,6 +19,7 @@ from slimcast.records import Run, RunState, Variant
 from slimcast.reporting import Reporter
 from slimcast.settings import Settings
 from slimcast.store import Store
+from slimcast_edge.errors import SlimcastError
 
 FLUSH_S = 0.25
 HEARTBEAT_S = 0.5

@@ -1,9 +1,9 @@
 """One device: how it is, what it runs, and the states of its last deployment."""
 
 import streamlit as st
+
 from slimcast.fleet.records import Device
 from slimcast_edge.wire import DeviceState, Reported
-
 from slimcast_web.services import figures, fleet
 from slimcast_web.services.history import Seen
 

@@ -1,8 +1,8 @@
 """What a page says when there is nothing to show, or something is wrong."""
 
 import streamlit as st
-from slimcast.errors import SlimcastError
 
+from slimcast.errors import SlimcastError
 from slimcast_web.services import studio
 
 

@@ -4,8 +4,8 @@ from dataclasses import fields
 from typing import Any
 
 import streamlit as st
-from slimcast.catalog import DATA, MODELS
 
+from slimcast.catalog import DATA, MODELS
 from slimcast_web.services import compress
 from slimcast_web.services.compress import Draft
 

@@ -4,8 +4,8 @@ import time
 from datetime import datetime
 
 import streamlit as st
-from slimcast.records import Run
 
+from slimcast.records import Run
 from slimcast_web.components import navigation
 from slimcast_web.services import figures
 

@@ -1,9 +1,9 @@
 """One run: where it stands, its steps, curves, log and what has come out of it."""
 
 import streamlit as st
+
 from slimcast.catalog import STEPS
 from slimcast.records import Run, RunState, Variant
-
 from slimcast_web.components import charts
 from slimcast_web.services import figures
 from slimcast_web.services.runs import RunDetail, StepLine

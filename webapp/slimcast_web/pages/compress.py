@@ -1,8 +1,8 @@
 """Compress: choose a network, data and how small it shall become; see the recipe; start."""
 
 import streamlit as st
-from slimcast.errors import SlimcastError
 
+from slimcast.errors import SlimcastError
 from slimcast_web.components import navigation, notices, recipe_editor
 from slimcast_web.services import compress
 from slimcast_web.services.studio import Studio

@@ -1,8 +1,8 @@
 """Fleet: the devices as they are now, what they run, and what is published to them."""
 
 import streamlit as st
-from slimcast.errors import SlimcastError
 
+from slimcast.errors import SlimcastError
 from slimcast_web.components import connect_guide, device_card, navigation, notices, publish_form
 from slimcast_web.services import fleet
 from slimcast_web.services.studio import Studio

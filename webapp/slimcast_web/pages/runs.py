@@ -1,9 +1,9 @@
 """Runs: all of them, and one in detail, live while it goes on."""
 
 import streamlit as st
+
 from slimcast.errors import SlimcastError
 from slimcast.records import Run
-
 from slimcast_web.components import navigation, notices, run_table, run_view
 from slimcast_web.services import figures, runs
 from slimcast_web.services.runs import RunDetail

@@ -1,8 +1,8 @@
 """Trade-offs: what each variant costs and keeps, and which of them nothing else beats."""
 
 import streamlit as st
-from slimcast.errors import SlimcastError
 
+from slimcast.errors import SlimcastError
 from slimcast_web.components import charts, navigation, notices, variant_view
 from slimcast_web.services import tradeoffs
 from slimcast_web.services.studio import Studio

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from slimcast.errors import FleetError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from slimcast.errors import FleetError
 from slimcast_web.services import live, studio
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from slimcast.errors import RecipeError
 from slimcast.recipe import Recipe, load_recipe, parse_recipe
 from slimcast.records import Run
-
 from slimcast_web.services.studio import Studio
 
 

@@ -9,7 +9,6 @@ from slimcast.fleet.records import Device
 from slimcast.records import Run, Variant
 from slimcast_edge.signing import fingerprint, public_key_to_text
 from slimcast_edge.wire import DeviceState
-
 from slimcast_web.services.history import Seen
 from slimcast_web.services.studio import Studio
 

@@ -3,8 +3,8 @@
 import time
 
 import psutil
-from slimcast.records import RunState
 
+from slimcast.records import RunState
 from slimcast_web.services.studio import Studio
 
 

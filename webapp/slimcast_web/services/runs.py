@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from slimcast.errors import RecipeError
 from slimcast.recipe import parse_recipe
 from slimcast.records import Event, EventKind, Run, RunState, Variant
-
 from slimcast_web.services.studio import Studio
 
 PAGE = 5000

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from slimcast.errors import SlimcastError
 from slimcast.settings import Settings
-
 from slimcast_web.services.history import StateHistory
 
 if TYPE_CHECKING:

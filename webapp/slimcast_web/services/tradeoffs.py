@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slimcast.records import Measurement, Run, Variant
-
 from slimcast_web.services import figures
 from slimcast_web.services.studio import Studio
 

@@ -1,6 +1,7 @@
 """Alembic's entry: run the migrations on the connection that `database.migrate` hands over."""
 
 from alembic import context
+
 from slimcast.store.tables import metadata
 
 connection = context.config.attributes["connection"]
