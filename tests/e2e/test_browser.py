@@ -66,7 +66,7 @@ def start_compression(page, address: str) -> str:
     """Start a short compression on Compress; return the run's id from the address of Runs."""
     page.goto(address)
     page.get_by_role("heading", name="Compress", level=1).wait_for()
-    recipe = page.get_by_label("Recipe (YAML)")
+    recipe = page.get_by_role("textbox", name="Recipe (YAML)")
     recipe.fill("name: x\nmodel: {name: nosuch}\ndata: {name: digits}\nsteps: []\n")
     recipe.press("Control+Enter")
     page.get_by_text("model.name:").wait_for()
@@ -75,9 +75,8 @@ def start_compression(page, address: str) -> str:
     recipe.fill(compress.yaml_of(short))
     recipe.press("Control+Enter")
     page.get_by_text("model.name:").wait_for(state="detached")
-    assert (
-        page.get_by_role("slider", name="Keep this share of the MACs").get_attribute("aria-valuenow") == "50"
-    )
+    dial = page.get_by_role("slider", name="Keep this share of the MACs")
+    wait_for(lambda: dial.input_value() == "50", SLOW_S, "the form to follow the text")
     page.screenshot(path=OUTPUT / "1-compress.png")
     page.get_by_role("button", name="Start compression").click()
     page.get_by_role("heading", name="Runs", level=1).wait_for()
