@@ -56,7 +56,8 @@ def installed_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_packages_come_from_the_wheel(installed_python: Path, tmp_path: Path):
-    code = "import slimcast as a, slimcast_edge as b, slimcast_web as c; print(a.__file__, b.__file__, c.__file__)"
+    names = ("slimcast", "slimcast_edge", "slimcast_web")
+    code = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)})"
     places = subprocess.run(
         [installed_python, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
     ).stdout.split()

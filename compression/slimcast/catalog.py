@@ -40,7 +40,7 @@ MODELS: Registry[ModelInfo] = Registry(
         ModelInfo(
             name="lenet5",
             title="LeNet-5",
-            description="Two convolutions and three linear layers; 61 706 parameters at 32² grey, 10 classes.",
+            description="Two convolutions and three linear layers; 61 706 parameters (32² grey, 10 classes).",
             impl="slimcast.models.lenet:lenet5",
             citation="LeCun et al., Gradient-based learning applied to document recognition, 1998",
             image_size=32,
@@ -97,7 +97,7 @@ STEPS: Registry[KindInfo] = Registry(
         KindInfo(
             name="prune",
             title="Prune",
-            description="Remove whole channels: fewer multiply-accumulates, so smaller and faster everywhere.",
+            description="Remove whole channels: fewer multiply-accumulates, smaller and faster everywhere.",
             impl="slimcast.recipe:PruneStep",
             citation="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023, arXiv:2301.12900",
         ),
@@ -126,8 +126,8 @@ CRITERIA: Registry[KindInfo] = Registry(
             title="L2 norm",
             description="Channels whose group of weights has the smallest L2 norm go first.",
             impl="slimcast.prune.criteria:l2",
-            citation="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv:1608.08710 (with L2 "
-            "over dependency groups)",
+            citation="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv:1608.08710; "
+            "with L2, over dependency groups",
         ),
     ],
 )

@@ -260,7 +260,7 @@ def _make_artifact(job: _Job, index: int, model: nn.Module, reporter: ScaledRepo
     step = job.recipe.steps[index]
     reporter.progress(0.0, "Exporting")
     side, channels = job.network.image_size, job.network.channels
-    size = InputSpec(height=side, width=side, channels=channels)  # type: ignore[arg-type]
+    size = InputSpec(height=side, width=side, channels=channels)
     graph = export_onnx(model, size=size, mean=job.data.mean, std=job.data.std, classes=job.network.classes)
     kind = NumericKind.FLOAT32
     if isinstance(step, QuantizeStep):

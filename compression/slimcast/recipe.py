@@ -95,8 +95,8 @@ class QuantizeStep(_Part):
     weights: Literal["int8"] = "int8"
     activations: Literal["int8", "uint8"] = Field(
         default="uint8",
-        description="uint8 has integer kernels everywhere. ONNX Runtime on x86-64 leaves residual layers in float "
-        "with int8.",
+        description="uint8 has integer kernels everywhere; with int8 ONNX Runtime leaves residual layers "
+        "of x86-64 in float.",
     )
     calibration_samples: int = Field(default=256, ge=8, le=100_000)
 

@@ -104,9 +104,10 @@ class Event:
 
     Attributes:
         seq: grows by one within a run.
-        data: ``log``: text, level. ``progress``: fraction (of the run), activity. ``point``: series, x, y, step
-            (a point of a live curve; series such as ``train loss`` or ``test accuracy``, x in epochs).
-            ``step``: index, kind, status (``started``, ``finished`` or ``skipped``). ``state``: state, reason.
+        data: ``log``: text, level. ``progress``: fraction (of the run), activity. ``point``: series, x, y,
+            step (a point of a live curve; series such as ``train loss`` or ``test accuracy``, x in epochs).
+            ``step``: index, kind, status (``started``, ``finished`` or ``skipped``). ``state``: state,
+            reason.
     """
 
     run_id: str

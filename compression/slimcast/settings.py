@@ -1,4 +1,4 @@
-"""Settings of the studio, read once from the environment at the edge of the program and passed on as a value."""
+"""Settings of the studio: read from the environment once, at the edge, and passed on as a value."""
 
 import os
 from collections.abc import Mapping

@@ -53,7 +53,8 @@ def public_key_from_text(text: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.strip(), validate=True))
     except (ValueError, binascii.Error) as error:
         raise SignatureError(
-            f"{text.strip()[:60]!r} is no public key. Expected 44 characters of base64, as `slimcast key` prints them."
+            f"{text.strip()[:60]!r} is no public key. "
+            "Expected 44 characters of base64, as `slimcast key` prints them."
         ) from error
 
 

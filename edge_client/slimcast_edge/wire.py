@@ -1,7 +1,8 @@
 """The wire protocol: topics, payloads and their limits. Reference: docs/protocol.md.
 
 MQTT 3.1.1 is enough. Root ``slimcast/v1/<site>/``; the device stands at a fixed level, so that one ACL
-pattern covers it. State is retained, commands never are. Payloads are JSON but for frames (JPEG) and chunks (bytes).
+pattern covers it. State is retained, commands never are. Payloads are JSON but for frames (JPEG) and chunks
+(bytes).
 """
 
 import json
@@ -264,7 +265,7 @@ TOPICS = {
         TopicInfo(suffix="blob", payload=None, retained=False, qos=0, max_bytes=CHUNK_BYTES),
     )
 }
-"""Every topic. ``reply`` is followed by the command's id; ``blob`` stands below the site, see `blob_topic`."""
+"""Every topic. ``reply`` is followed by the command's id; ``blob`` stands below the site."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from slimcast.data.digits import load as load_digits
 from slimcast.data.idx import read_idx
 from slimcast.data.images import resized
 from slimcast.data.load import image_size_for, load_data
+from slimcast.data.samples import write_samples
 from slimcast.errors import DataError
 
 
@@ -117,3 +118,12 @@ def test_the_real_mnist():
     assert data.train_images.shape == (60_000, 28, 28, 1)
     assert data.mean == pytest.approx((0.1307,), abs=1e-4)
     assert data.std == pytest.approx((0.3081,), abs=1e-4)
+
+
+def test_samples_hold_the_held_out_images_and_their_labels(tmp_path):
+    path = tmp_path / "folder" / "digits.npz"
+    data = load_digits(tmp_path)
+    assert write_samples("digits", path, root=tmp_path) == len(data.test_labels)
+    with np.load(path, allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["images"], data.test_images)
+        assert list(stored["labels"]) == [data.labels[index] for index in data.test_labels]

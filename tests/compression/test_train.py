@@ -9,7 +9,6 @@ from slimcast.models.build import build
 from slimcast.reporting import SilentReporter
 from slimcast.train.augment import shifted
 from slimcast.train.fit import fit, logits_of
-from slimcast.train.optimizers import AdamW, Sgd, clip_gradients
 from slimcast.train.plan import TrainingPlan
 from support_engine import LENET, RecordingReporter, digits, trained_lenet
 
@@ -75,38 +74,3 @@ def test_shifts_move_the_picture_and_invent_no_pixel():
     assert moved.dtype == torch.uint8
     assert not torch.equal(moved, images)
     assert set(np.unique(moved.numpy())) <= set(np.unique(images.numpy()))
-
-
-def _problem():
-    torch.manual_seed(0)
-    return [torch.nn.Parameter(torch.randn(4, 3)), torch.nn.Parameter(torch.randn(4))]
-
-
-@pytest.mark.parametrize("kind", ["adamw", "sgd"])
-def test_our_optimizers_do_what_torch_s_do(kind):
-    ours, theirs = _problem(), _problem()
-    if kind == "adamw":
-        mine = AdamW(ours, weight_decay=0.1)
-        groups = [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}]
-        reference = torch.optim.AdamW(groups, lr=0.01)
-    else:
-        mine = Sgd(ours, weight_decay=0.1)
-        groups = [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}]
-        reference = torch.optim.SGD(groups, lr=0.01, momentum=0.9, nesterov=True)
-    for _ in range(10):
-        for parameters in (ours, theirs):
-            for parameter in parameters:
-                parameter.grad = (parameter.detach() ** 2 + 1).clone()
-        mine.step(0.01)
-        reference.step()
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-
-
-def test_gradients_are_clipped_to_their_common_norm():
-    parameters = _problem()
-    for parameter in parameters:
-        parameter.grad = torch.full_like(parameter, 10.0)
-    clip_gradients(parameters, 2.0)
-    norm = torch.cat([p.grad.ravel() for p in parameters]).norm()
-    assert float(norm) == pytest.approx(2.0, rel=1e-4)

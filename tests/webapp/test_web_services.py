@@ -116,6 +116,17 @@ class TestRuns:
         with pytest.raises(RunStateError):
             runs.cancel(opened, run.id)
 
+    def test_events_are_read_once_and_then_only_the_new_ones(self, opened, monkeypatch):
+        run = running_run(opened.store)
+        before = len(opened.events.of(run.id))
+        asked = []
+        read = opened.store.events
+        monkeypatch.setattr(opened.store, "events", lambda *a, **k: asked.append(k["after"]) or read(*a, **k))
+        opened.store.add_events(run.id, [(1.0, EventKind.LOG, {"text": "more", "level": "info"})])
+        events = opened.events.of(run.id)
+        assert len(events) == before + 1
+        assert asked == [events[-2].seq]
+
     def test_an_unknown_run_is_named(self, opened):
         with pytest.raises(RunNotFound):
             runs.detail(opened, "nosuchrun0")

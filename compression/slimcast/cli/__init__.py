@@ -45,6 +45,7 @@ app.command("key", epilog=_example('slimcast-edge enroll --config edge.toml --ke
 )
 app.command("catalog", epilog=_example("slimcast catalog --json"))(studio.catalog)
 app.add_typer(_recipe, name="recipe")
+app.command("samples", epilog=_example("slimcast samples digits --out digits.npz"))(studio.samples)
 app.command("app", epilog=_example("slimcast app --port 8600"))(studio.serve)
 app.command("demo", epilog=_example("slimcast demo --once"))(studio.demo)
 

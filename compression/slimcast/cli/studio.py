@@ -41,6 +41,17 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe 
     typer.echo(f"{file} is a valid recipe: {recipe.name} ({steps}), hash {recipe.hash[:12]}")
 
 
+def samples(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Name of a data set in the catalog.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.npz", help="Where to write them.")],
+) -> None:
+    """Write held-out images and their labels, for a simulated camera to show."""
+    from slimcast.data.samples import write_samples
+
+    count = write_samples(data, out, root=Settings.from_environment().data_root)
+    typer.echo(f"{count} images of {data} are in {out}", err=True)
+
+
 def serve(
     host: Annotated[str | None, typer.Option(help="Where to listen [SLIMCAST_HOST, 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="[SLIMCAST_PORT, 8501]")] = None,

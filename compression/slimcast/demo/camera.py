@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
+from slimcast.data.samples import write_samples
 from slimcast.errors import FleetError
 from slimcast.fleet import studio_key
 from slimcast.settings import Settings
@@ -26,7 +25,7 @@ def prepare_camera(settings: Settings, *, hold_frames: int) -> list[str]:
     folder = settings.home / "camera"
     folder.mkdir(parents=True, exist_ok=True)
     images, config = folder / "digits.npz", folder / "edge.toml"
-    _write_images(images, settings.data_root)
+    write_samples("digits", images, root=settings.data_root)
     config.write_text(_configuration(settings, images, hold_frames), encoding="utf-8")
     key = public_key_to_text(studio_key(settings).public_key())
     enroll = [*EDGE, "enroll", "--config", str(config), "--key", key]
@@ -34,17 +33,6 @@ def prepare_camera(settings: Settings, *, hold_frames: int) -> list[str]:
     if done.returncode != 0:
         raise FleetError(f"The camera client did not take the studio's key: {done.stderr.strip()[-500:]}")
     return [*EDGE, "run", "--config", str(config)]
-
-
-def _write_images(path: Path, data_root: Path) -> None:
-    """Write the held-out digits as they come: in one file, since names of files would sort them by label."""
-    from slimcast.data.digits import load
-
-    data = load(data_root)
-    labels = np.array([data.labels[index] for index in data.test_labels])
-    draft = path.with_suffix(".new.npz")
-    np.savez_compressed(draft, images=data.test_images, labels=labels)
-    draft.replace(path)
 
 
 def _configuration(settings: Settings, images: Path, hold_frames: int) -> str:

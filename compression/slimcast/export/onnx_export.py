@@ -8,6 +8,7 @@ and the same weights give the same bytes.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
 import onnx
@@ -100,7 +101,8 @@ def _write(graph: GraphBuilder, node: fx.Node, modules: dict[str, nn.Module], va
     inputs = [values[argument.name] for argument in node.args if isinstance(argument, fx.Node)]
     if node.op == "call_module":
         module = modules[str(node.target)]
-        writer, parameter = MODULES.get(type(module)), module
+        parameter: Any = module
+        writer = MODULES.get(type(module))
         what = type(module).__name__
     else:
         writer = FUNCTIONS.get(node.target)

@@ -53,7 +53,8 @@ def _relu(graph: GraphBuilder, _module: Any, inputs: list[str], _name: str) -> s
 
 
 def _relu6(graph: GraphBuilder, _module: Any, inputs: list[str], _name: str) -> str:
-    return graph.node("Clip", [*inputs, graph.weight(np.float32(0)), graph.weight(np.float32(6))])
+    bounds = [graph.weight(np.array(value, np.float32)) for value in (0, 6)]
+    return graph.node("Clip", inputs + bounds)
 
 
 def _max_pool(graph: GraphBuilder, module: nn.MaxPool2d, inputs: list[str], _name: str) -> str:
@@ -70,7 +71,7 @@ def _avg_pool(graph: GraphBuilder, module: nn.AvgPool2d, inputs: list[str], _nam
     )
 
 
-def _window(module: nn.MaxPool2d | nn.AvgPool2d) -> dict[str, list[int]]:
+def _window(module: nn.MaxPool2d | nn.AvgPool2d) -> dict[str, Any]:
     strides = module.kernel_size if module.stride is None else module.stride
     return {
         "kernel_shape": _pair(module.kernel_size),

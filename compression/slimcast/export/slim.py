@@ -36,7 +36,7 @@ def _merge_constants(graph: onnx.GraphProto) -> dict[str, str]:
     used = {value for node in graph.node for value in node.input}
     new_names: dict[str, str] = {}
     by_content: dict[tuple[int, tuple[int, ...], bytes], str] = {}
-    kept = []
+    kept: list[onnx.TensorProto] = []
     for item in graph.initializer:
         if item.name not in used:
             continue

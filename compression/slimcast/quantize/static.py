@@ -107,7 +107,7 @@ def quantize(
     return quantized
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _Reader(CalibrationDataReader):
     def __init__(self, images: np.ndarray) -> None:
         self._batches = iter([images[i : i + _BATCH] for i in range(0, len(images), _BATCH)])
 

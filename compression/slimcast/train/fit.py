@@ -12,7 +12,6 @@ from slimcast.data.images import ImageData
 from slimcast.errors import StepError
 from slimcast.reporting import Reporter
 from slimcast.train.augment import shifted
-from slimcast.train.optimizers import AdamW, Optimizer, Sgd, clip_gradients
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.precision import Precision, choose
 
@@ -110,7 +109,7 @@ def _train_batches(
     batches = _Batches(data, plan, device)
     total = max(1, math.ceil(plan.epochs * batches.per_epoch))
     optimizer = _optimizer(model, plan)
-    peak = plan.learning_rate * (_SGD_RATE_FACTOR if plan.optimizer == "sgd" else 1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
     curve = _Curve(plan, batches.per_epoch, total, reporter)
     model.train()
     for index in range(total):
@@ -119,11 +118,11 @@ def _train_batches(
         with torch.autocast(device.type, torch.bfloat16, enabled=precision.bfloat16):
             logits = model(images)
             loss = _loss(logits, labels, plan, _teach(teacher, images, plan))
-        for parameter in model.parameters():
-            parameter.grad = None
+        optimizer.zero_grad()
         loss.backward()
-        clip_gradients(model.parameters(), _LARGEST_GRADIENT)
-        optimizer.step(peak * _rate(index, total))
+        nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
+        optimizer.step()
+        schedule.step()
         curve.add(index, loss.detach(), logits.detach(), labels)
         if (index + 1) % batches.per_epoch == 0 or index + 1 == total:
             share = accuracy(model, data, device=device, reporter=reporter)
@@ -131,10 +130,18 @@ def _train_batches(
             model.train()
 
 
-def _optimizer(model: nn.Module, plan: TrainingPlan) -> Optimizer:
+def _optimizer(model: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+    # Biases and norm layers are not decayed: that would only pull the scales down.
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1]},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
     if plan.optimizer == "sgd":
-        return Sgd(model.parameters(), weight_decay=plan.weight_decay / 20)
-    return AdamW(model.parameters(), weight_decay=plan.weight_decay)
+        rate = plan.learning_rate * _SGD_RATE_FACTOR
+        return torch.optim.SGD(
+            groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay / 20
+        )
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=True)
 
 
 def _rate(step: int, total: int) -> float:

@@ -63,7 +63,7 @@ def _about(device: Device) -> None:
 
 def _deployment(reported: Reported, passed: list[DeviceState]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(reported.state.value.replace("_", " "), color=COLOURS[reported.state])  # type: ignore[arg-type]
+        st.badge(reported.state.value.replace("_", " "), color=COLOURS[reported.state])
         st.text(reported.active_name or "no model yet")
     if reported.state is DeviceState.DOWNLOADING:
         st.progress(reported.progress, text=f"{reported.progress * 100:.0f} % downloaded")

@@ -36,7 +36,7 @@ _STEP_ICONS = {
 def state_badge(run: Run) -> None:
     """Show a run's state as a word in a colour."""
     word = "cancelling" if run.cancel_requested and run.state is RunState.RUNNING else run.state.value
-    st.badge(word, icon=ICONS[run.state], color=COLOURS[run.state])  # type: ignore[arg-type]
+    st.badge(word, icon=ICONS[run.state], color=COLOURS[run.state])
 
 
 def progress(detail: RunDetail) -> None:
@@ -61,7 +61,7 @@ def steps(lines: list[StepLine]) -> None:
     for column, line in zip(st.columns(len(lines)), lines, strict=True):
         colour, icon = _STEP_ICONS[line.status]
         with column.container(border=True, key=f"step-{line.index}"):
-            st.badge(line.status, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.badge(line.status, icon=icon, color=colour)
             took = f" · {figures.duration(line.seconds)}" if line.seconds is not None else ""
             st.markdown(f"**{line.index}** {_step_title(line.kind)}{took}")
 

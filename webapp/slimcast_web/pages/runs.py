@@ -9,6 +9,8 @@ from slimcast_web.services import figures, runs
 from slimcast_web.services.runs import RunDetail
 from slimcast_web.services.studio import Studio
 
+REFRESH_S = 1.0
+
 
 def show() -> None:
     """Render the page. ``?run=ID`` names the run that is shown in detail."""
@@ -21,7 +23,7 @@ def show() -> None:
         return
     live = runs.any_live(found)
     # Only while something goes on does the page look again by itself.
-    st.fragment(_body, run_every=1.0 if live else None)(opened, live)
+    st.fragment(_body, run_every=REFRESH_S if live else None)(opened, live)
 
 
 def _body(opened: Studio, was_live: bool) -> None:

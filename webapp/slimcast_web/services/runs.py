@@ -9,7 +9,6 @@ from slimcast.recipe import parse_recipe
 from slimcast.records import Event, EventKind, Run, RunState, Variant
 from slimcast_web.services.studio import Studio
 
-PAGE = 5000
 LOG_LINES = 400
 CURVE_POINTS = 1500
 
@@ -76,7 +75,7 @@ def detail(studio: Studio, run_id: str) -> RunDetail:
 
     """
     run = studio.store.run(run_id)
-    events = _all_events(studio, run.id)
+    events = studio.events.of(run.id)
     points = [event for event in events if event.kind is EventKind.POINT]
     kinds = _step_kinds(run)
     starts = _curve_starts(points)
@@ -110,15 +109,6 @@ def resume(studio: Studio, run_id: str) -> None:
 
     """
     studio.queue.resume(run_id)
-
-
-def _all_events(studio: Studio, run_id: str) -> list[Event]:
-    events: list[Event] = []
-    while True:
-        page = studio.store.events(run_id, after=events[-1].seq if events else 0, limit=PAGE)
-        events += page
-        if len(page) < PAGE:
-            return events
 
 
 def _step_kinds(run: Run) -> list[str]:

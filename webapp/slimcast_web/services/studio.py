@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from slimcast.errors import SlimcastError
 from slimcast.settings import Settings
+from slimcast_web.services.events import EventReader
 from slimcast_web.services.history import StateHistory
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class Studio:
     started_at: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        """Follow the hub's devices."""
+        """Make what reads from the parts."""
         self.history = StateHistory(self.hub)
+        self.events = EventReader(self.store)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
