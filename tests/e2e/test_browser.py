@@ -86,11 +86,11 @@ def start_compression(page, address: str) -> str:
 
 def watch_run(page, run: str) -> None:
     """See the bar move and curves grow until the run has succeeded."""
-    bar = page.get_by_role("progressbar").first
+    bar = page.locator(".stProgress").first
     seen = set()
 
     def done() -> bool:
-        value = bar.get_attribute("aria-valuenow")
+        value = bar.inner_text()
         seen.add(value)
         page.screenshot(path=OUTPUT / "2-runs.png") if len(seen) == 3 else None
         assert page.get_by_text("failed", exact=True).count() == 0, page.locator("body").inner_text()[-2000:]
