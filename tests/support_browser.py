@@ -4,16 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from slimcast.demo.camera import prepare_camera
 from slimcast.settings import Settings
+from support_wait import wait_for
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -52,7 +51,7 @@ def running_app(settings: Settings, log: Path, timeout_s: float = 120.0) -> Iter
     address = f"http://{settings.host}:{settings.port}"
     with process([sys.executable, "-m", "slimcast_web"], settings.to_environment(), log) as app:
         wait_for(
-            lambda: answers(f"{address}/healthz") or app.poll() is not None, timeout_s, "the app to answer"
+            lambda: answers(f"{address}/healthz") or app.poll() is not None, "the app to answer", timeout_s
         )
         if app.poll() is not None:
             raise AssertionError(f"The app ended with code {app.returncode}:\n{log.read_text()[-3000:]}")
@@ -74,13 +73,3 @@ def answers(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
-    """Return the condition's first truthy value."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Waited {timeout_s:g} s in vain for {what}.")
-        time.sleep(0.05)
-    return value

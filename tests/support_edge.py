@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,18 +32,9 @@ from slimcast_edge.wire import (
     topic,
 )
 from support_artifacts import LABELS, sample_images
+from support_wait import wait_for
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def wait_for(condition, *, timeout=60.0, what="the condition"):
-    """Poll until the condition returns something true, and return that."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Waited {timeout:.0f} s in vain for {what}.")
-        time.sleep(0.01)
-    return value
 
 
 def free_port():
@@ -131,7 +121,7 @@ class Studio:
     def send(self, suffix, payload):
         self.connection.publish(topic(self.site, self.device, suffix), payload)
 
-    def wait_state(self, state, *, revision=None, reason=None, timeout=90.0):
+    def wait_state(self, state, *, revision=None, reason=None, timeout_s=90.0):
         """Wait until the device reports this, and return that report."""
 
         def settled():
@@ -141,7 +131,7 @@ class Studio:
             return last if reason is None or last.reason == reason else None
 
         try:
-            return wait_for(settled, timeout=timeout)
+            return wait_for(settled, timeout_s=timeout_s)
         except AssertionError as error:
             raise AssertionError(
                 f"{error} Wanted {state} {revision} {reason}; last was {self.last!r}"

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,9 @@ from slimcast.settings import Settings
 from slimcast_edge import wire
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.wire import Address, topic
+from support_wait import wait_for
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> object:
-    """Return what `condition` returns, once that is true."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"waited {timeout_s:g} s in vain for: {what}")
 
 
 def free_port() -> int:

@@ -1,7 +1,5 @@
 """A store in a temporary folder, recipes and variants to put into it, and waiting for conditions."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from slimcast.recipe import Recipe, parse_recipe
@@ -47,11 +45,3 @@ def make_variant(run_id: str, name: str = "0-train", step: int = 0, accuracy: fl
             ),
         ),
     )
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:.0f} s: {what}")
-        time.sleep(0.02)

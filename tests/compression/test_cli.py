@@ -17,7 +17,8 @@ from slimcast.cli import app
 from slimcast.records import RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
-from support_store import make_recipe, make_settings, make_variant, wait_until
+from support_store import make_recipe, make_settings, make_variant
+from support_wait import wait_for
 
 RECIPE = """
 name: quick
@@ -194,7 +195,7 @@ def test_real_run_survives_kill_9_and_is_resumed(settings: Settings, store: Stor
     )
     process = _slimcast(settings, "run", str(recipe), "--json")
     with process:
-        wait_until(
+        wait_for(
             lambda: any(store.checkpoints(run.id) for run in store.runs()),
             "first step is done",
             timeout_s=200,
@@ -206,7 +207,7 @@ def test_real_run_survives_kill_9_and_is_resumed(settings: Settings, store: Stor
     assert interrupted.state is RunState.INTERRUPTED
     again = _slimcast(settings, "resume", run.id)
     with again:
-        wait_until(lambda: store.run(run.id).progress > 0.05, "the second step goes on", timeout_s=200)
+        wait_for(lambda: store.run(run.id).progress > 0.05, "the second step goes on", timeout_s=200)
         assert slim("cancel", run.id).exit_code == 0
         assert again.wait(timeout=60) == 130
     assert store.run(run.id).state is RunState.CANCELLED

@@ -7,6 +7,7 @@ import pytest
 from slimcast.errors import StoreError
 from slimcast.fleet.chunk_server import COALESCE_S, MAX_PENDING, ChunkServer
 from slimcast_edge.wire import ArtifactRef, Want
+from support_wait import wait_for
 
 SHA, OTHER = "a" * 64, "b" * 64
 SIZE = 1024
@@ -137,15 +138,8 @@ def test_queue_is_bounded(clock, counters):
     assert counters["chunks_refused"] == 64
 
 
-def test_thread_serves_and_stops(server, sent, wait_until):
+def test_thread_serves_and_stops(server, sent):
     server.start()
     server.want("cam1", want(5))
-    wait_until(lambda: sent == [(5, 5)])
+    wait_for(lambda: sent == [(5, 5)])
     server.stop()
-
-
-@pytest.fixture
-def wait_until():
-    from support_fleet import wait_for
-
-    return lambda condition: wait_for(condition, "the thread", 10)

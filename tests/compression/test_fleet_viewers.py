@@ -5,7 +5,7 @@ import pytest
 from slimcast.fleet.records import FramePacket
 from slimcast.fleet.viewers import Viewers
 from slimcast_edge.wire import Result
-from support_fleet import wait_for
+from support_wait import wait_for
 
 RESULT = Result(
     session="s", frame=1, captured_at=1, classified_at=1, latency_ms=1, artifact="a", predictions=[]

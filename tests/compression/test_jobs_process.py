@@ -12,7 +12,8 @@ from slimcast.jobs.process import run_in_process
 from slimcast.records import EventKind, Run, RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
-from support_store import make_recipe, make_settings, wait_until
+from support_store import make_recipe, make_settings
+from support_wait import wait_for
 
 COMMAND = (sys.executable, support_job.__file__)
 
@@ -69,7 +70,7 @@ def test_cancel_reaches_a_native_call(store: Store, settings: Settings, name: st
         kwargs={"settings": settings, "store": store, "command": COMMAND},
     )
     watcher.start()
-    wait_until((settings.home / f"first-step-done-{name}").exists, "the first step is done")
+    wait_for((settings.home / f"first-step-done-{name}").exists, "the first step is done")
     store.request_cancel(run.id)
     watcher.join(timeout=60)
     assert not watcher.is_alive()

@@ -15,7 +15,8 @@ from slimcast.records import EventKind, RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_edge.errors import SettingsError
-from support_store import make_recipe, make_settings, wait_until
+from support_store import make_recipe, make_settings
+from support_wait import wait_for
 
 COMMAND = (sys.executable, support_job.__file__)
 
@@ -51,7 +52,7 @@ def start_queue(settings: Settings, store: Store) -> Iterator[Callable[[], JobQu
 
 
 def _wait_state(store: Store, run_id: str, state: RunState) -> None:
-    wait_until(lambda: store.run(run_id).state is state, f"{run_id} is {state}", timeout_s=90)
+    wait_for(lambda: store.run(run_id).state is state, f"{run_id} is {state}", timeout_s=90)
 
 
 def test_runs_go_one_after_the_other(start_queue, store: Store, settings: Settings):
@@ -59,7 +60,7 @@ def test_runs_go_one_after_the_other(start_queue, store: Store, settings: Settin
     queue = start_queue()
     second = queue.submit(make_recipe("quick.second"))
     third = queue.submit(make_recipe("quick.third"))
-    wait_until((settings.home / "first-step-done-waits").exists, "the run that was there before is going on")
+    wait_for((settings.home / "first-step-done-waits").exists, "the run that was there before is going on")
     assert store.run(second.id).state is RunState.QUEUED
     assert queue.cancel(third.id).state is RunState.CANCELLED
     (settings.home / "go").touch()
@@ -73,7 +74,7 @@ def test_runs_go_one_after_the_other(start_queue, store: Store, settings: Settin
 def test_stop_interrupts_and_resume_goes_on(start_queue, store: Store, settings: Settings):
     queue = start_queue()
     run = queue.submit(make_recipe("waits"))
-    wait_until((settings.home / "first-step-done-waits").exists, "the first step is done")
+    wait_for((settings.home / "first-step-done-waits").exists, "the first step is done")
     queue.stop()
     stopped = store.run(run.id)
     assert stopped.state is RunState.INTERRUPTED
@@ -110,11 +111,11 @@ def test_kill_9_of_the_app_and_then_of_its_job(start_queue, store: Store, settin
     )
     with app:
         running, queued = app.stdout.readline().split()
-        wait_until((settings.home / "first-step-done-waits").exists, "the first step is done", timeout_s=120)
+        wait_for((settings.home / "first-step-done-waits").exists, "the first step is done", timeout_s=120)
         app.kill()
     # The job is a process of its own and has survived the app.
     beat = store.run(running).heartbeat_at
-    wait_until(lambda: store.run(running).heartbeat_at > beat, "the job goes on without the app")
+    wait_for(lambda: store.run(running).heartbeat_at > beat, "the job goes on without the app")
     os.kill(int(store.run(running).worker.rpartition(":")[2]), signal.SIGKILL)
     start_queue()
     _wait_state(store, running, RunState.INTERRUPTED)

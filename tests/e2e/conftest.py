@@ -9,12 +9,6 @@ from slimcast.fleet import FleetHub
 from slimcast.settings import Settings
 from slimcast.store import Store
 from support_fleet import ScriptedDevice, free_port, studio_settings
-from support_fleet import wait_for as _wait
-
-
-@pytest.fixture(name="wait_for")
-def _wait_for():
-    return _wait
 
 
 @pytest.fixture

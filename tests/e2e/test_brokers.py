@@ -16,6 +16,7 @@ from slimcast_edge.frames import embed
 from slimcast_edge.signing import fingerprint, open_signed
 from slimcast_edge.wire import DeviceState
 from support_fleet import free_port, make_broker, studio_settings
+from support_wait import wait_for
 
 CONTENT = bytes(range(256)) * 1200  # 307 200 bytes: three chunks, the last one short
 
@@ -40,7 +41,7 @@ def settings(broker, tmp_path):
 
 
 @pytest.fixture
-def online(hub, make_device, wait_for):
+def online(hub, make_device):
     """The scripted device, online, and heard of by a connected hub."""
     device = make_device()
     hub.wait_connected(10)
@@ -67,7 +68,7 @@ def jpeg_frame(frame: int = 1) -> bytes:
     return embed(buffer.getvalue(), result(frame))
 
 
-def test_device_is_known_with_all_it_says(hub, online, wait_for):
+def test_device_is_known_with_all_it_says(hub, online):
     online.report(3, DeviceState.IDLE)
     telemetry = wire.Telemetry(
         session="s1",
@@ -103,7 +104,7 @@ def test_order_is_signed_and_its_chunks_are_served(hub, store, settings, online)
     assert hashlib.sha256(b"".join(chunks[n] for n in range(3))).hexdigest() == sha256
 
 
-def test_artifact_that_no_order_names_is_not_served(hub, store, settings, online, wait_for):
+def test_artifact_that_no_order_names_is_not_served(hub, store, settings, online):
     secret = store.artifacts.put(b"nobody has published this")
     online.connection.subscribe(wire.blob_topic(settings.site, secret, "+"))
     online.send("want", wire.Want(artifact=secret, chunk_bytes=wire.CHUNK_BYTES, chunks=[0]))
@@ -111,7 +112,7 @@ def test_artifact_that_no_order_names_is_not_served(hub, store, settings, online
     assert online.messages("blob") == []
 
 
-def test_frames_reach_who_watches_and_a_lease_is_kept(hub, online, wait_for):
+def test_frames_reach_who_watches_and_a_lease_is_kept(hub, online):
     packets = []
     stop_watching = hub.watch("cam1", "test", packets.append)
     lease = wire.decode(wire.ViewLease, "cmd/view", online.wait_message("cmd/view")[0][1])
@@ -133,7 +134,7 @@ def _lease(device):
     return wire.decode(wire.ViewLease, "cmd/view", device.messages("cmd/view")[-1][1])
 
 
-def test_bad_payloads_are_counted_and_dropped(hub, online, wait_for):
+def test_bad_payloads_are_counted_and_dropped(hub, online):
     online.send_raw(online.topic("reported"), b"{not json")
     online.send_raw(online.topic("telemetry"), b'{"session": 5}')
     online.send_raw(online.topic("frame"), b"GIF89a")
@@ -145,12 +146,12 @@ def test_bad_payloads_are_counted_and_dropped(hub, online, wait_for):
     wait_for(lambda: hub.device("cam1").reported, "a good one after the bad ones")
 
 
-def test_vanished_device_goes_offline_by_its_will(hub, online, wait_for):
+def test_vanished_device_goes_offline_by_its_will(hub, online):
     online.vanish()
     wait_for(lambda: not hub.device("cam1").online, "the will")
 
 
-def test_device_settles_and_its_states_are_told(hub, store, online, wait_for):
+def test_device_settles_and_its_states_are_told(hub, store, online):
     sha256 = store.artifacts.put(CONTENT)
     revision = hub.publish("cam1", sha256, "m")
     told = []
@@ -173,7 +174,7 @@ def test_unsettled_device_is_told_with_what_was_last_heard(hub, store, online):
         hub.wait_settled("cam1", revision, 0.2)
 
 
-def test_command_gets_its_reply(hub, online, wait_for):
+def test_command_gets_its_reply(hub, online):
     def answer():
         command = wire.decode(wire.Command, "cmd/benchmark", online.wait_message("cmd/benchmark")[0][1])
         online.send("reply", wire.Reply(id=command.id, ok=True, result=command.args), tail=command.id)
@@ -195,7 +196,7 @@ def test_unknown_device_lists_the_known_ones(hub, store, online):
         hub.publish("nobody", store.artifacts.put(CONTENT), "m")
 
 
-def test_device_that_pinned_another_key_is_told_apart_before_publishing(hub, store, online, wait_for):
+def test_device_that_pinned_another_key_is_told_apart_before_publishing(hub, store, online):
     about = {
         "session": "s1",
         "hardware": "x",
@@ -216,7 +217,7 @@ def test_device_that_pinned_another_key_is_told_apart_before_publishing(hub, sto
     hub.publish("cam1", sha256, "m")
 
 
-def test_restarted_broker_gets_the_order_again(hub, store, broker, online, wait_for):
+def test_restarted_broker_gets_the_order_again(hub, store, broker, online):
     revision = hub.publish("cam1", store.artifacts.put(CONTENT), "m")
     online.wait_message("desired")
     broker.stop()
@@ -230,7 +231,7 @@ def test_restarted_broker_gets_the_order_again(hub, store, broker, online, wait_
     assert wire.decode(wire.Desired, "desired", orders[-1][1]).revision == revision
 
 
-def test_second_studio_learns_the_orders_and_goes_on_from_them(hub, store, settings, online, wait_for):
+def test_second_studio_learns_the_orders_and_goes_on_from_them(hub, store, settings, online):
     first = hub.publish("cam1", store.artifacts.put(CONTENT), "m")
     online.wait_message("desired")
     other = FleetHub(settings, store)

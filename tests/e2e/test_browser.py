@@ -7,11 +7,12 @@ import pytest
 
 from slimcast.demo.camera import DEVICE
 from slimcast_web.services import compress
-from support_browser import ARGUMENTS, chromium, running_app, running_camera, wait_for
+from support_browser import ARGUMENTS, chromium, running_app, running_camera
+from support_wait import PATIENCE, wait_for
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(420 * PATIENCE),
     pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt install chromium"),
 ]
 
@@ -37,7 +38,7 @@ def browser_page():
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(SLOW_S * 1000)
+        page.set_default_timeout(SLOW_S * 1000 * PATIENCE)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("requestfailed", lambda request: errors.append(f"{request.url}: {request.failure}"))
@@ -76,7 +77,7 @@ def start_compression(page, address: str) -> str:
     recipe.press("Control+Enter")
     page.get_by_text("model.name:").wait_for(state="detached")
     dial = page.get_by_role("slider", name="Keep this share of the MACs")
-    wait_for(lambda: dial.input_value() == "50", SLOW_S, "the form to follow the text")
+    wait_for(lambda: dial.input_value() == "50", "the form to follow the text", SLOW_S)
     page.screenshot(path=OUTPUT / "1-compress.png")
     page.get_by_role("button", name="Start compression").click()
     page.get_by_role("heading", name="Runs", level=1).wait_for()
@@ -96,7 +97,7 @@ def watch_run(page, run: str) -> None:
         assert page.get_by_text("failed", exact=True).count() == 0, page.locator("body").inner_text()[-2000:]
         return page.get_by_text("succeeded", exact=True).count() > 0
 
-    wait_for(done, 3 * SLOW_S, f"run {run} to succeed")
+    wait_for(done, f"run {run} to succeed", 3 * SLOW_S)
     assert len(seen) >= 3, f"the bar did not move: {seen}"
     assert page.locator(".js-plotly-plot").count() == 2
     page.screenshot(path=OUTPUT / "3-runs-done.png")
@@ -137,7 +138,7 @@ def publish(page) -> None:
         page.screenshot(path=OUTPUT / "5-fleet-deploying.png") if seen & TRANSIENT else None
         return "active" in seen
 
-    wait_for(active, SLOW_S, "the device to be active")
+    wait_for(active, "the device to be active", SLOW_S)
     assert seen & TRANSIENT, f"no state went by: {seen}"
     card.get_by_text("3-int8").first.wait_for()
     page.screenshot(path=OUTPUT / "6-fleet.png")
@@ -162,7 +163,7 @@ def watch_live(page, address: str) -> None:
             right += now["label"] == now["expected"]
         return len(frames) >= 40 and len(labels) >= 4
 
-    wait_for(enough, SLOW_S, "forty frames with four different labels")
+    wait_for(enough, "forty frames with four different labels", SLOW_S)
     assert len(pictures) > 10, "the picture stands still"
     assert right / len(frames) > 0.8, f"{right} of {len(frames)} labels are as expected"
     page.screenshot(path=OUTPUT / "7-live.png")

@@ -14,7 +14,8 @@ from onnx import helper
 from slimcast_edge.artifact_file import read_info
 from slimcast_edge.wire import Command, ViewLease
 from support_artifacts import finish, make_artifact, make_model
-from support_edge import Device, Studio, wait_for
+from support_edge import Device, Studio
+from support_wait import wait_for
 
 pytestmark = pytest.mark.mosquitto
 
