@@ -65,7 +65,7 @@ def _lifespan(opened: Studio) -> Callable[[Any], AbstractAsyncContextManager[dic
     return lifespan
 
 
-def _on_stop_signal(tell: Callable[[], None]) -> None:
+def _on_stop_signal(tell: Callable[[], Any]) -> None:
     """Have the endless MJPEG streams told of a stop signal: the server waits for them before it closes."""
     if threading.current_thread() is not threading.main_thread():
         return  # a test client; signals belong to the main thread

@@ -1,6 +1,6 @@
 """Going from page to page, and what the address says: links that can be sent to somebody work."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import streamlit as st
 
@@ -51,7 +51,7 @@ def show_in_address(name: str, key: str, value: str) -> None:
     remember(name, value)
 
 
-def go(page: str, **parameters: str) -> NoReturn:
+def go(page: str, **parameters: str) -> None:
     """Leave for another page."""
     st.switch_page(st.session_state[_PAGES][page], query_params=parameters)
 

@@ -13,6 +13,7 @@ def studio_or_stop() -> studio.Studio:
     except studio.StudioClosed as error:
         st.error(str(error), icon=":material/error:")
         st.stop()
+        raise AssertionError("st.stop() ends the page") from error
 
 
 def error(problem: SlimcastError) -> None:
