@@ -104,7 +104,9 @@ class Connection:
         with self._lock:
             client = self._client
         if client is not None:
-            client.disconnect()
+            # The network thread may just be closing the sockets: then there is nothing left to disconnect.
+            with contextlib.suppress(OSError):
+                client.disconnect()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
