@@ -8,7 +8,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# --no-compile: Python compiles what it imports, which is a small part of six gigabytes.
+# Python compiles what it imports, which is a small part of six gigabytes. It must be allowed to keep that: without
+# it each process compiles PyTorch afresh, which takes longer than all that the process then does.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
 .PHONY: demo test check bench format install install-dev system-packages clean

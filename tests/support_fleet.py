@@ -1,28 +1,17 @@
 """Real brokers, and a device that does what a test tells it to."""
 
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
-
-import pytest
 
 from slimcast.fleet import EmbeddedBroker
 from slimcast.settings import Settings
 from slimcast_edge import wire
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.wire import Address, topic
+from support_mosquitto import Mosquitto
 from support_wait import wait_for
-
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def studio_settings(home: Path, broker_port: int, site: str = "lab") -> Settings:
@@ -44,39 +33,11 @@ class EmbeddedServer:
         self.broker.stop()
 
 
-class MosquittoServer:
-    """A real Mosquitto on a port of 127.0.0.1."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.port = settings.broker_port
-        self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self._process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [MOSQUITTO, "-c", self._config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_for(self._answers, "Mosquitto to listen")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-def make_broker(kind: str, settings: Settings, folder: Path) -> EmbeddedServer | MosquittoServer:
+def make_broker(kind: str, settings: Settings, folder: Path) -> EmbeddedServer | Mosquitto:
     """Return a broker for `settings.broker_port`, not started; skips the test where there is no Mosquitto."""
     if kind == "embedded":
         return EmbeddedServer(settings)
-    if MOSQUITTO is None:
-        pytest.skip("needs Mosquitto: apt-get install mosquitto")
-    return MosquittoServer(settings, folder)
+    return Mosquitto(folder, settings.broker_port)
 
 
 class ScriptedDevice:

@@ -1,8 +1,10 @@
 """Settings of the studio: read from the environment once, at the edge, and passed on as a value."""
 
+import ipaddress
 import os
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -54,6 +56,12 @@ class Settings:
         """The broker that everybody connects to, embedded or not."""
         return self.broker_url or f"mqtt://127.0.0.1:{self.broker_port}"
 
+    def with_token(self) -> "Settings":
+        """Return settings with the token to ask for: the one set, none on loopback, a fresh one elsewhere."""
+        if self.token or is_loopback(self.host):
+            return self
+        return replace(self, token=secrets.token_urlsafe(24))
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings.
@@ -99,6 +107,16 @@ class Settings:
             "SLIMCAST_PORT": str(self.port),
             "SLIMCAST_TOKEN": self.token,
         }
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

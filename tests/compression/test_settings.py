@@ -1,10 +1,11 @@
 """Settings: read from the environment, and handed on to processes unchanged."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from slimcast.settings import Settings
+from slimcast.settings import Settings, is_loopback
 from slimcast_edge.errors import SettingsError
 
 
@@ -47,3 +48,20 @@ def test_broker_is_the_embedded_one_unless_named(tmp_path: Path):
 def test_port_that_cannot_be(name: str, value: str):
     with pytest.raises(SettingsError, match=f"{name}='{value}' is no port"):
         Settings.from_environment({name: value})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_hosts_that_only_this_machine_reaches(host: str):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "studio.lan"])
+def test_hosts_that_others_reach(host: str):
+    assert not is_loopback(host)
+
+
+def test_no_token_on_loopback_a_fresh_one_elsewhere_the_set_one_always():
+    settings = Settings.from_environment({"SLIMCAST_HOST": "127.0.0.1"})
+    assert settings.with_token().token == ""
+    assert len(replace(settings, host="0.0.0.0").with_token().token) >= 32
+    assert replace(settings, token="mine").with_token().token == "mine"

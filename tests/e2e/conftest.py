@@ -8,7 +8,8 @@ import pytest
 from slimcast.fleet import FleetHub
 from slimcast.settings import Settings
 from slimcast.store import Store
-from support_fleet import ScriptedDevice, free_port, studio_settings
+from support_fleet import ScriptedDevice, studio_settings
+from support_mosquitto import free_port
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ READ_TILE = """figure => ({...figure.dataset, shown: figure.querySelector('.labe
 @pytest.fixture
 def studio_settings(settings, tmp_path):
     """The settings of `settings`, with a free port for the app as well."""
-    from support_fleet import free_port
+    from support_mosquitto import free_port
 
     return replace(settings, host="127.0.0.1", port=free_port(), token="")
 

@@ -2,15 +2,13 @@
 
 import pytest
 
-from support_edge import MOSQUITTO, Broker
+from support_mosquitto import Mosquitto
 
 
 @pytest.fixture
 def broker(tmp_path):
     """Start a real Mosquitto for one test."""
-    if MOSQUITTO is None:
-        pytest.skip("needs Mosquitto: apt install mosquitto")
-    broker = Broker(tmp_path)
+    broker = Mosquitto(tmp_path)
     broker.start()
     yield broker
     broker.stop()

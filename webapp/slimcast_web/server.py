@@ -1,8 +1,6 @@
 """Start the app: settings, a free port, a token where one is needed."""
 
-import ipaddress
 import logging
-import secrets
 import socket
 import sys
 from typing import Any
@@ -23,7 +21,7 @@ def main() -> int:
     for package in ("slimcast", "slimcast_edge", "slimcast_web"):
         logging.getLogger(package).setLevel(logging.INFO)
     try:
-        settings = Settings.from_environment()
+        settings = Settings.from_environment().with_token()
         check_port(settings.host, settings.port)
         # Streamlit takes a second to import: only once it is clear that it can be used.
         from slimcast_web.app import build_app
@@ -33,32 +31,15 @@ def main() -> int:
     except SlimcastError as error:
         print(f"slimcast: {error}", file=sys.stderr)
         return STARTUP_FAILED
-    token = effective_token(settings)
-    app = build_app(opened, token)
-    print(f"Slimcast studio: {address(settings, token)}", flush=True)
+    app = build_app(opened, settings.token)
+    print(f"Slimcast studio: {address(settings)}", flush=True)
     app.run(config=streamlit_options(settings))
     return 0
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def effective_token(settings: Settings) -> str:
-    """Return the token to ask for: the one that is set, none on 127.0.0.1, a fresh one elsewhere."""
-    if settings.token or is_loopback(settings.host):
-        return settings.token
-    return secrets.token_urlsafe(24)
-
-
-def address(settings: Settings, token: str) -> str:
+def address(settings: Settings) -> str:
     """Return the address to open in a browser, with the token in it."""
+    token = settings.token
     host = settings.host
     if host in {"0.0.0.0", "::"}:  # everywhere; the name is the best that others can use
         host = socket.gethostname()

@@ -1,8 +1,6 @@
 """What the demo needs before it can begin: a home of its own, free ports, a recipe."""
 
 import fcntl
-import ipaddress
-import secrets
 import signal
 import socket
 import threading
@@ -27,9 +25,8 @@ def demo_settings(settings: Settings, say: Callable[[str], None]) -> Settings:
     home = settings.home / "demo"
     broker_port = _free_port(LOCAL, settings.broker_port, "The broker's", say)
     port = _free_port(settings.host, settings.port, "The web app's", say)
-    token = settings.token or ("" if _is_loopback(settings.host) else secrets.token_urlsafe(24))
     return replace(
-        settings,
+        settings.with_token(),
         home=home,
         database_url=f"sqlite:///{home / 'slimcast.db'}",
         artifact_url=f"file://{home / 'artifacts'}",
@@ -37,7 +34,6 @@ def demo_settings(settings: Settings, say: Callable[[str], None]) -> Settings:
         broker_port=broker_port,
         dask_scheduler="",
         port=port,
-        token=token,
     )
 
 
@@ -107,10 +103,3 @@ def _is_free(host: str, port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
