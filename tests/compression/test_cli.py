@@ -18,7 +18,7 @@ from slimcast.records import RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
 from support_store import make_recipe, make_settings, make_variant
-from support_wait import wait_for
+from support_wait import PATIENCE, wait_for
 
 RECIPE = """
 name: quick
@@ -169,7 +169,7 @@ def test_real_run_prints_one_document_and_writes_its_files(settings: Settings, t
     recipe, out = tmp_path / "r.yaml", tmp_path / "out"
     recipe.write_text(RECIPE)
     process = _slimcast(settings, "run", str(recipe), "--out", str(out), "--json")
-    stdout, stderr = process.communicate(timeout=250)
+    stdout, stderr = process.communicate(timeout=250 * PATIENCE)
     assert process.returncode == 0, stderr
     document = json.loads(stdout)
     assert set(document) == {"run", "state", "variants"}
@@ -209,6 +209,6 @@ def test_real_run_survives_kill_9_and_is_resumed(settings: Settings, store: Stor
     with again:
         wait_for(lambda: store.run(run.id).progress > 0.05, "the second step goes on", timeout_s=200)
         assert slim("cancel", run.id).exit_code == 0
-        assert again.wait(timeout=60) == 130
+        assert again.wait(timeout=60 * PATIENCE) == 130
     assert store.run(run.id).state is RunState.CANCELLED
     assert store.variants(run.id) == kept

@@ -382,6 +382,7 @@ def test_commands_are_answered(studio, device):
     assert studio.frames[-1].frame == studio.replies["s1"].result["frame"]
     studio.send("cmd/benchmark", Command(id="b1", args={"seconds": 0.1}).encode())
     wait_for(lambda: "b1" in studio.replies)
+    assert studio.replies["b1"].ok, studio.replies["b1"].error
     result = studio.replies["b1"].result
     assert result["latency_ms"]["p50"] > 0
     assert "cores" in result["machine"]

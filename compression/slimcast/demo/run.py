@@ -30,7 +30,8 @@ HOLD_FRAMES = 15
 HOLD_FRAMES_ONCE = 3  # more pictures in the few seconds that are counted
 COUNTED_FRAMES = 90
 MIN_RIGHT = 0.8  # of the frames: far above chance, and below any accuracy that this network reaches
-START_TIMEOUT_S, TRAIN_TIMEOUT_S, SETTLE_TIMEOUT_S, FRAMES_TIMEOUT_S = 120.0, 900.0, 120.0, 60.0
+# Long: a child that fails is noticed at once, and a slow machine must not fail for being slow.
+START_TIMEOUT_S, TRAIN_TIMEOUT_S, SETTLE_TIMEOUT_S, FRAMES_TIMEOUT_S = 300.0, 1800.0, 300.0, 180.0
 _POLL_S = 0.1
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from slimcast_edge.wire import Command, Reply
 logger = logging.getLogger(__name__)
 
 _MAX_SECONDS = 10.0
+_START_S = 180.0  # a process of its own takes long on the slowest boards
 Answer = Callable[[Reply], None]
 
 
@@ -60,7 +61,7 @@ class Benchmark:
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             self._process = process
             try:
-                out, problems = process.communicate(timeout=seconds + 60)
+                out, problems = process.communicate(timeout=seconds + _START_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, problems = "", "it took too long"

@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class OnnxRuntime:
             logits: np.ndarray = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
         except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
             raise RuntimeFailure(
-                f"Model {self.info.name!r} failed on an image: {_first_line(error)}"
+                f"Model {self.info.name!r} failed on an image: {_reason(error)[:300]}"
             ) from error
         if logits.shape != (len(images), len(self.info.labels)):
             raise RuntimeFailure(
@@ -100,14 +101,16 @@ def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(source, options, providers=[PROVIDER])
     except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
-        text = _first_line(error)
+        text = _reason(error)
         if any(mark in text for mark in _UNKNOWN_OPERATOR):
             raise ArtifactError(
                 Refusal.UNKNOWN_OPERATOR,
-                f"ONNX Runtime {onnxruntime.__version__} cannot run {info.name!r}: {text}",
+                f"ONNX Runtime {onnxruntime.__version__} cannot run {info.name!r}: {text[:300]}",
             ) from error
-        raise RuntimeFailure(f"ONNX Runtime cannot open {info.name!r}: {text}") from error
+        raise RuntimeFailure(f"ONNX Runtime cannot open {info.name!r}: {text[:300]}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def _reason(error: Exception) -> str:
+    """Return the first line without the file's path, which may be longer than what follows it."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"Load model from .*? failed:\s*", "", line)
