@@ -12,6 +12,7 @@ from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure
 
 PROVIDER = "CPUExecutionProvider"
 _WARNINGS_ARE_NOT_FOR_USERS = 3
+_MAX_REASON = 300  # characters
 # What ONNX Runtime says of an operator that it does not know, or has no kernel for.
 _UNKNOWN_OPERATOR = (
     "is not a registered function/op",
@@ -45,7 +46,7 @@ class OnnxRuntime:
             logits: np.ndarray = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
         except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
             raise RuntimeFailure(
-                f"Model {self.info.name!r} failed on an image: {_reason(error)[:300]}"
+                f"Model {self.info.name!r} failed on an image: {_reason(error)[:_MAX_REASON]}"
             ) from error
         if logits.shape != (len(images), len(self.info.labels)):
             raise RuntimeFailure(
@@ -101,13 +102,14 @@ def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(source, options, providers=[PROVIDER])
     except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
-        text = _reason(error)
-        if any(mark in text for mark in _UNKNOWN_OPERATOR):
+        whole = _reason(error)  # the mark may lie beyond the part that is shown
+        text = whole[:_MAX_REASON]
+        if any(mark in whole for mark in _UNKNOWN_OPERATOR):
             raise ArtifactError(
                 Refusal.UNKNOWN_OPERATOR,
-                f"ONNX Runtime {onnxruntime.__version__} cannot run {info.name!r}: {text[:300]}",
+                f"ONNX Runtime {onnxruntime.__version__} cannot run {info.name!r}: {text}",
             ) from error
-        raise RuntimeFailure(f"ONNX Runtime cannot open {info.name!r}: {text[:300]}") from error
+        raise RuntimeFailure(f"ONNX Runtime cannot open {info.name!r}: {text}") from error
 
 
 def _reason(error: Exception) -> str:
