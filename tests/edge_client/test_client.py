@@ -306,6 +306,9 @@ def test_kill_9_in_any_state_leaves_a_whole_model_and_the_next_start_finishes(
         if state == "downloading":  # stop halfway
             studio._serve = lambda want: wait(want) if len(studio.served) < 20 else None
         content = make_artifact(name="new", bias=0.5, ballast_bytes=60_000)
+        in_the_way = device.state_folder / "models" / f"{sha(content)}.onnx"
+        if state == "verifying":  # hold it there: reading a pipe that nobody writes to never ends
+            os.mkfifo(in_the_way)
         content_sha = studio.publish(3, content)
         studio.wait_state(state, revision=3)
         if state == "downloading":
@@ -313,6 +316,8 @@ def test_kill_9_in_any_state_leaves_a_whole_model_and_the_next_start_finishes(
         device.kill()
         if state == "downloading":
             assert device.saved["state"] == "downloading"
+        if state == "verifying":
+            in_the_way.unlink()
         studio._serve = wait
         studio.reported.clear()
         studio.results.clear()

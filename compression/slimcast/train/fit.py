@@ -13,6 +13,7 @@ from slimcast.data.images import ImageData
 from slimcast.errors import StepError
 from slimcast.reporting import Reporter
 from slimcast.train.augment import shifted
+from slimcast.train.memory import keep_freed_memory
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.precision import Precision, choose
 
@@ -82,6 +83,7 @@ def fit(
         StepError: the loss is no longer a number.
         Cancelled: somebody cancelled the run.
     """
+    keep_freed_memory()
     device = default_device()
     precision = choose(model, device)
     reporter.log(f"Training on {device.type}, {precision.describe()}, {torch.get_num_threads()} threads")

@@ -5,7 +5,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import Classified
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_WAITING = 120
+_MAX_WAITING = 10_000
+"""Results that may wait while a frame is being encoded and sent; without their pictures they are small."""
+
+_NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 _JITTER = 0.3  # share of an interval by which a frame may come early: a camera's clock and ours differ
 
 
@@ -35,6 +41,7 @@ class Outbox:
         self._connection, self._leases, self._session = connection, leases, session
         self._result_topic, self._frame_topic = topic(site, device, "result"), topic(site, device, "frame")
         self._waiting: deque[Classified] = deque(maxlen=_MAX_WAITING)
+        self._newest: Classified | None = None  # the only one whose picture is kept
         self._there = threading.Condition()
         self._stopped = False
         self.stream = StreamSettings()
@@ -47,7 +54,8 @@ class Outbox:
         if not (self._snapshots or self._wanted()[0]):
             return
         with self._there:
-            self._waiting.append(item)
+            self._waiting.append(_without_picture(item))
+            self._newest = item
             self._there.notify()
 
     def request_snapshot(self, done: Callable[[int], None]) -> None:
@@ -66,11 +74,12 @@ class Outbox:
             self._there.wait_for(lambda: self._waiting or self._stopped, timeout)
             if self._stopped:
                 return False
-            items = list(self._waiting)
+            items, newest = list(self._waiting), self._newest
             self._waiting.clear()
-        if items:
+            self._newest = None
+        if newest is not None:
             try:
-                self._publish(items)
+                self._publish(items, newest)
             except WireError as error:  # a label of thousands of characters, a frame that nothing makes small
                 logger.warning("Not published: %s", error)
         return True
@@ -80,7 +89,7 @@ class Outbox:
             return True, True
         return self._leases.wanted()
 
-    def _publish(self, items: list[Classified]) -> None:
+    def _publish(self, items: list[Classified], newest: Classified) -> None:
         if not self._connection.connected:
             return
         results = [to_result(item, self._session) for item in items]
@@ -89,9 +98,9 @@ class Outbox:
                 self._connection.publish(self._result_topic, result.encode())
         snapshots, self._snapshots = self._snapshots, []
         if snapshots or (self._wanted()[1] and self._is_time()):
-            self._publish_frame(items[-1], results[-1])
+            self._publish_frame(newest.frame.pixels, results[-1])
         for done in snapshots:
-            done(items[-1].frame.number)
+            done(newest.frame.number)
 
     def _is_time(self) -> bool:
         now, interval = time.monotonic(), 1.0 / self.stream.max_fps
@@ -100,9 +109,13 @@ class Outbox:
         self._next_frame_at = max(self._next_frame_at, now - interval) + interval
         return True
 
-    def _publish_frame(self, item: Classified, result: Result) -> None:
-        jpeg = encode_frame(item.frame.pixels, result, quality=self.stream.quality, width=self.stream.width)
+    def _publish_frame(self, pixels: np.ndarray, result: Result) -> None:
+        jpeg = encode_frame(pixels, result, quality=self.stream.quality, width=self.stream.width)
         self._last_frame = self._connection.publish(self._frame_topic, jpeg)
+
+
+def _without_picture(item: Classified) -> Classified:
+    return replace(item, frame=replace(item.frame, pixels=_NO_PICTURE, small=None))
 
 
 def to_result(item: Classified, session: str) -> Result:
