@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from slimcast.demo.camera import DEVICE, prepare_camera
+from slimcast.ports import free_port
 from slimcast.settings import Settings
 from slimcast_edge.bench import describe_machine
 from support_browser import ARGUMENTS, chromium, process, running_app
@@ -170,14 +170,6 @@ def cpu_seconds(app: psutil.Process) -> float:
     """Return the CPU time that the app has used, without its broker."""
     times = app.cpu_times()
     return times.user + times.system
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slimcast.demo.camera import prepare_camera
 from slimcast.settings import Settings
-from support_wait import wait_for
+from support_wait import PATIENCE, wait_for
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -39,7 +39,7 @@ def process(
     finally:
         started.terminate()
         try:
-            started.wait(timeout=20)
+            started.wait(timeout=20 * PATIENCE)
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
@@ -69,7 +69,7 @@ def running_camera(settings: Settings, log: Path, *, hold_frames: int) -> Iterat
 def answers(url: str) -> bool:
     """Return whether an address answers with 200."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5 * PATIENCE) as answer:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False

@@ -1,10 +1,11 @@
-"""Waiting on conditions: never for a fixed time, and with more patience on a slow machine."""
+"""Waiting on conditions and processes: never for a fixed time, and with more patience on a slow machine."""
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,6 +31,20 @@ def _slowness() -> float:
 
 PATIENCE = min(20.0, max(1.0, _slowness()))
 """Factor by which this machine is slower than usual; every timeout of the tests is multiplied by it."""
+
+
+def run_command(
+    command: Sequence[str | Path], *, timeout_s: float = 120.0, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end; its exit code, stdout and stderr are for the test to look at."""
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=timeout_s * PATIENCE, **options
+    )
+
+
+def run_python(code: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a few lines in a fresh interpreter."""
+    return run_command([sys.executable, "-c", code], **options)
 
 
 def wait_for(condition: Callable[[], T], what: str = "the condition", timeout_s: float = 60.0) -> T:

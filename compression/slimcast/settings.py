@@ -3,9 +3,11 @@
 import ipaddress
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 from platformdirs import user_data_path
 
@@ -61,6 +63,15 @@ class Settings:
         if self.token or is_loopback(self.host):
             return self
         return replace(self, token=secrets.token_urlsafe(24))
+
+    def web_url(self, page: str = "", *, from_here: bool = False) -> str:
+        """Return the web app's address with its token: for other machines' browsers, or for this machine."""
+        host = self.host
+        if host in {"0.0.0.0", "::"}:  # everywhere; the name is the best that others can use
+            host = "127.0.0.1" if from_here else socket.gethostname()
+        host = f"[{host}]" if ":" in host else host
+        query = f"?{urlencode({'token': self.token})}" if self.token else ""
+        return f"http://{host}:{self.port}/{page}{query}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

@@ -13,7 +13,7 @@ from slimcast.records import EventKind, Run, RunState
 from slimcast.settings import Settings
 from slimcast.store import Store
 from support_store import make_recipe, make_settings
-from support_wait import wait_for
+from support_wait import PATIENCE, wait_for
 
 COMMAND = (sys.executable, support_job.__file__)
 
@@ -72,7 +72,7 @@ def test_cancel_reaches_a_native_call(store: Store, settings: Settings, name: st
     watcher.start()
     wait_for((settings.home / f"first-step-done-{name}").exists, "the first step is done")
     store.request_cancel(run.id)
-    watcher.join(timeout=60)
+    watcher.join(timeout=60 * PATIENCE)
     assert not watcher.is_alive()
     assert store.run(run.id).state is RunState.CANCELLED
 

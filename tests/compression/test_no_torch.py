@@ -2,8 +2,8 @@
 
 import importlib.util
 import pkgutil
-import subprocess
-import sys
+
+from support_wait import run_python
 
 _MODULES = [
     "slimcast.recipe",
@@ -30,9 +30,9 @@ def _services() -> list[str]:
 
 def _loaded_by(statements: str, *names: str) -> str:
     code = f"import sys\n{statements}\nprint([n for n in {names!r} if n in sys.modules])"
-    return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=240
-    ).stdout.strip()
+    done = run_python(code, timeout_s=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_no_torch():

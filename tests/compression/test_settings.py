@@ -1,5 +1,6 @@
 """Settings: read from the environment, and handed on to processes unchanged."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,3 +66,16 @@ def test_no_token_on_loopback_a_fresh_one_elsewhere_the_set_one_always():
     assert settings.with_token().token == ""
     assert len(replace(settings, host="0.0.0.0").with_token().token) >= 32
     assert replace(settings, token="mine").with_token().token == "mine"
+
+
+def test_the_web_address_carries_the_token(tmp_path: Path):
+    at = replace(Settings.from_environment({"SLIMCAST_HOME": str(tmp_path)}), port=8502)
+    assert at.web_url() == "http://127.0.0.1:8502/"
+    assert replace(at, token="a b&c").web_url("live") == "http://127.0.0.1:8502/live?token=a+b%26c"
+    assert replace(at, host="::1").web_url() == "http://[::1]:8502/"
+
+
+def test_an_app_that_listens_everywhere_is_found_by_the_name_and_from_here(tmp_path: Path):
+    at = replace(Settings.from_environment({"SLIMCAST_HOME": str(tmp_path)}), host="0.0.0.0", port=8502)
+    assert at.web_url() == f"http://{socket.gethostname()}:8502/"
+    assert at.web_url("healthz", from_here=True) == "http://127.0.0.1:8502/healthz"

@@ -18,6 +18,7 @@ from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast.store.tables import metadata
 from support_store import make_recipe, make_settings, make_variant
+from support_wait import PATIENCE
 
 _OTHER_URL = os.environ.get("SLIMCAST_TEST_DATABASE_URL", "")
 _FINISHED = [state for state in RunState if state.is_finished()]
@@ -150,7 +151,7 @@ def test_of_two_processes_exactly_one_wins_each_run(store: Store, settings: Sett
     while not all((tmp_path / f"ready-{name}").exists() for name in "ab"):
         assert all(claimer.poll() is None for claimer in claimers)
     go.touch()
-    won = [claimer.communicate(timeout=60)[0].split() for claimer in claimers]
+    won = [claimer.communicate(timeout=60 * PATIENCE)[0].split() for claimer in claimers]
     assert sorted(won[0] + won[1]) == sorted(ids)
 
 

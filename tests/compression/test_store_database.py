@@ -18,6 +18,7 @@ from slimcast.records import EventKind, RunState
 from slimcast.store import Store, database
 from slimcast.store.tables import SCHEMA_REVISION, metadata
 from support_store import make_recipe, make_settings, make_variant
+from support_wait import PATIENCE
 
 OLDEST_SCHEMA = Path(__file__).parent / "schema_0001.sql"
 
@@ -82,7 +83,7 @@ def test_two_processes_may_open_a_blank_store_at_once(tmp_path: Path):
     script += "Store.open(Settings.from_environment()).close()"
     environment = os.environ | make_settings(tmp_path / "home").to_environment()
     processes = [subprocess.Popen([sys.executable, "-c", script], env=environment) for _ in range(2)]
-    assert [process.wait(timeout=200) for process in processes] == [0, 0]
+    assert [process.wait(timeout=60 * PATIENCE) for process in processes] == [0, 0]
 
 
 def test_home_that_cannot_be_written(tmp_path: Path):

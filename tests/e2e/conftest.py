@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from slimcast.fleet import FleetHub
+from slimcast.ports import free_port
 from slimcast.settings import Settings
 from slimcast.store import Store
 from support_fleet import ScriptedDevice, studio_settings
-from support_mosquitto import free_port
 
 
 @pytest.fixture

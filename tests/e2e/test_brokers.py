@@ -11,12 +11,12 @@ from PIL import Image
 
 from slimcast.errors import FleetError
 from slimcast.fleet import FleetHub
+from slimcast.ports import free_port
 from slimcast_edge import wire
 from slimcast_edge.frames import embed
 from slimcast_edge.signing import fingerprint, open_signed
 from slimcast_edge.wire import DeviceState
 from support_fleet import make_broker, studio_settings
-from support_mosquitto import free_port
 from support_wait import wait_for
 
 CONTENT = bytes(range(256)) * 1200  # 307 200 bytes: three chunks, the last one short

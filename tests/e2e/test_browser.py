@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slimcast.demo.camera import DEVICE
+from slimcast.ports import free_port
 from slimcast_web.services import compress
 from support_browser import ARGUMENTS, chromium, running_app, running_camera
 from support_wait import PATIENCE, wait_for
@@ -26,8 +27,6 @@ READ_TILE = """figure => ({...figure.dataset, shown: figure.querySelector('.labe
 @pytest.fixture
 def studio_settings(settings, tmp_path):
     """The settings of `settings`, with a free port for the app as well."""
-    from support_mosquitto import free_port
-
     return replace(settings, host="127.0.0.1", port=free_port(), token="")
 
 

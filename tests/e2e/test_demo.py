@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
 import sys
+
+from support_wait import run_command
 
 KEYS = {
     "baseline_accuracy",
@@ -20,13 +21,10 @@ KEYS = {
 
 
 def _demo(home, **environment):
-    return subprocess.run(
+    return run_command(
         [sys.executable, "-m", "slimcast", "demo", "--once"],
         env=os.environ | {"SLIMCAST_HOME": str(home), "OMP_NUM_THREADS": "1"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
+        timeout_s=280,
     )
 
 

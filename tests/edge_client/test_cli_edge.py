@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 
 import pytest
@@ -8,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from slimcast_edge.cli import main
 from slimcast_edge.signing import public_key_to_text
 from support_artifacts import make_artifact, write_artifact
+from support_wait import run_command, run_python
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_camera_that_cannot_be_opened_ends_the_run_with_a_sentence(tmp_path):
     config = tmp_path / "edge.toml"
     config.write_text(f'state_folder = "{tmp_path}"\n[camera]\nkind = "folder"\npath = "{tmp_path}/none"\n')
     line = [sys.executable, "-m", "slimcast_edge", "run", "--config", str(config)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    done = run_command(line)
     assert done.returncode == 1
     assert "There is no folder" in done.stderr
     assert "Traceback" not in done.stderr
@@ -87,7 +87,5 @@ def test_the_client_loads_no_studio():
         "heavy = studio & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_python(code)
     assert done.returncode == 0, done.stderr

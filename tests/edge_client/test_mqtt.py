@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slimcast.ports import free_port
 from slimcast_edge.errors import SettingsError, WireError
 from slimcast_edge.mqtt import Connection, parse_url
 from slimcast_edge.mqtt.inbox import Inbox, Received
 from slimcast_edge.wire import MAX_STATE_BYTES, Address, blob_topic, topic
-from support_mosquitto import free_port
 from support_wait import wait_for
 
 SHA = "a" * 64

@@ -1,8 +1,5 @@
 """Every page as Streamlit runs it, on a real store; and that no page loads torch."""
 
-import subprocess
-import sys
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -10,13 +7,16 @@ from slimcast.records import RunState
 from slimcast_edge.wire import DeviceState
 from slimcast_web.app import MAIN_SCRIPT
 from slimcast_web.services import compress, studio
+from support_wait import PATIENCE, run_python
 from support_web import device, finished_run, running_run
 
 PAGES = ("compress", "runs", "tradeoffs", "fleet", "live")
 
 
 def page(name: str, **query: str) -> AppTest:
-    test = AppTest.from_string(f"from slimcast_web.pages import {name}\n{name}.show()", default_timeout=60)
+    test = AppTest.from_string(
+        f"from slimcast_web.pages import {name}\n{name}.show()", default_timeout=60 * PATIENCE
+    )
     for key, value in query.items():
         test.query_params[key] = value
     return test.run()
@@ -74,7 +74,7 @@ class TestCompress:
         assert test.button[0].disabled
 
     def test_start_queues_the_run_and_goes_to_it(self, opened):
-        test = AppTest.from_file(MAIN_SCRIPT, default_timeout=60).run()
+        test = AppTest.from_file(MAIN_SCRIPT, default_timeout=60 * PATIENCE).run()
         test.button[0].click().run()
         assert not test.exception
         (run,) = opened.store.runs()
@@ -185,8 +185,6 @@ def test_no_page_loads_torch():
         "import slimcast.jobs.queue, slimcast.fleet.hub, slimcast.fleet.broker\n"
         "print(sorted(m for m in sys.modules if m.partition('.')[0] in {'torch', 'torchvision'}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False
-    )
+    done = run_python(code, timeout_s=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"

@@ -1,7 +1,6 @@
 """Starting the app: port, token, address."""
 
 import socket
-from dataclasses import replace
 
 import pytest
 
@@ -15,13 +14,7 @@ def test_a_port_in_use_is_named_with_the_way_out(settings):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"(?s){port}.*SLIMCAST_PORT"):
-            server.check_port("127.0.0.1", port)
-
-
-def test_the_address_carries_the_token(settings):
-    at = replace(settings, host="127.0.0.1", port=8502, token="")
-    assert server.address(at) == "http://127.0.0.1:8502/"
-    assert server.address(replace(at, token="a b&c")) == "http://127.0.0.1:8502/?token=a+b%26c"
+            server.check_free("127.0.0.1", port)
 
 
 def test_streamlit_knows_every_option_and_sends_no_telemetry(settings):

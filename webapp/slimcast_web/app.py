@@ -22,15 +22,15 @@ from slimcast_web.services.studio import Studio
 MAIN_SCRIPT = Path(__file__).parent / "pages" / "main.py"
 
 
-def build_app(opened: Studio, token: str = "") -> st.App:
-    """Return the app for an open studio, which it starts and stops. An empty token asks for none."""
+def build_app(opened: Studio) -> st.App:
+    """Return the app for an open studio, which it starts and stops; without a token it asks for none."""
     # Cookies do not tell ports apart, so the name does: two studios here do not sign each other out.
     cookie = f"slimcast_token_{opened.settings.port}"
     return st.App(
         MAIN_SCRIPT,
         lifespan=_lifespan(opened),
         routes=routes(),
-        middleware=[Middleware(TokenMiddleware, token=token, cookie=cookie)],
+        middleware=[Middleware(TokenMiddleware, token=opened.settings.token, cookie=cookie)],
     )
 
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.error import URLError
-from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
 from slimcast.demo.camera import DEVICE, prepare_camera
@@ -107,7 +106,7 @@ class _Demo:
     def stay(self, summary: dict[str, Any]) -> None:
         """Show the summary and the address, and go on until Ctrl-C."""
         self._say(json.dumps(summary, indent=2))
-        self._say(f"Live at {self._address('live')} - Ctrl-C stops it.")
+        self._say(f"Live at {self._settings.web_url('live')} - Ctrl-C stops it.")
         with suppress(KeyboardInterrupt):
             while True:
                 self._children.check()
@@ -147,7 +146,7 @@ class _Demo:
         command = [sys.executable, "-m", "slimcast_web"]
         self._children.start("web app", command, self._settings.to_environment())
         self._until(self._app_answers, "the web app")
-        self._say(f"The studio: {self._address()}")
+        self._say(f"The studio: {self._settings.web_url()}")
 
     def _start_camera(self) -> None:
         self._step("Starting a simulated camera that shows handwritten digits")
@@ -241,15 +240,12 @@ class _Demo:
     def _app_answers(self) -> bool:
         try:
             # Without the proxy that the environment may name: it does not know this machine's own ports.
-            with build_opener(ProxyHandler({})).open(self._address("healthz"), timeout=2) as answer:
+            with build_opener(ProxyHandler({})).open(
+                self._settings.web_url("healthz", from_here=True), timeout=2
+            ) as answer:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
-
-    def _address(self, page: str = "") -> str:
-        token = f"?{urlencode({'token': self._settings.token})}" if self._settings.token else ""
-        host = "127.0.0.1" if self._settings.host in {"0.0.0.0", "::"} else self._settings.host
-        return f"http://{host}:{self._settings.port}/{page}{token}"
 
     def _step(self, activity: str) -> None:
         self._activity = activity

@@ -2,7 +2,6 @@
 
 import fcntl
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from types import FrameType
 
 import slimcast
 from slimcast.errors import FleetError
+from slimcast.ports import check_port, free_port
 from slimcast.recipe import Recipe, parse_recipe
 from slimcast.settings import Settings
 
@@ -23,8 +23,8 @@ LOCAL = "127.0.0.1"
 def demo_settings(settings: Settings, say: Callable[[str], None]) -> Settings:
     """Return the settings of the demo's own studio; says which port it takes when the usual one is in use."""
     home = settings.home / "demo"
-    broker_port = _free_port(LOCAL, settings.broker_port, "The broker's", say)
-    port = _free_port(settings.host, settings.port, "The web app's", say)
+    broker_port = _usable_port(LOCAL, settings.broker_port, "The broker's", say)
+    port = _usable_port(settings.host, settings.port, "The web app's", say)
     return replace(
         settings.with_token(),
         home=home,
@@ -85,21 +85,11 @@ def signals_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _free_port(host: str, wanted: int, whose: str, say: Callable[[str], None]) -> int:
-    if _is_free(host, wanted):
-        return wanted
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        free: int = probe.getsockname()[1]
-    say(f"{whose} port {wanted} is in use; taking {free} instead.")
-    return free
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+def _usable_port(host: str, wanted: int, whose: str, say: Callable[[str], None]) -> int:
+    try:
+        check_port(host, wanted)
+    except OSError:
+        free = free_port(host)
+        say(f"{whose} port {wanted} is in use; taking {free} instead.")
+        return free
+    return wanted

@@ -73,7 +73,7 @@ class EmbeddedBroker:
             if self._stopping.is_set():
                 return
             process = subprocess.Popen(
-                # By its path, so that it loads nothing of this package (the store, for one) beside amqtt;
+                # By its path, so that it does not load the rest of `slimcast.fleet` (the store, for one);
                 # -P keeps this folder's file names from standing in for other people's modules.
                 [sys.executable, "-P", broker_process.__file__, str(self._port)],
                 stdin=subprocess.PIPE,

@@ -9,9 +9,10 @@ import errno
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
+
+from slimcast.ports import check_port
 
 PORT_TAKEN = 98
 HOST = "127.0.0.1"
@@ -19,8 +20,10 @@ HOST = "127.0.0.1"
 
 def main(port: int) -> None:
     """Serve until standard input ends."""
-    # Ctrl-C reaches the whole process group; the parent decides when the broker goes.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and the SIGTERM of an init system, reach the whole group; the parent decides
+    # when the broker goes.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # amqtt warns of every client that goes away; only what breaks it is worth keeping.
     logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -37,13 +40,11 @@ def _end_with_parent() -> None:
 
 def _check_port(port: int) -> None:
     """Leave with `PORT_TAKEN` when somebody listens there; amqtt would only log it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            print(error.strerror, flush=True)
-            sys.exit(PORT_TAKEN if error.errno == errno.EADDRINUSE else 1)
+    try:
+        check_port(HOST, port)
+    except OSError as error:
+        print(error.strerror, flush=True)
+        sys.exit(PORT_TAKEN if error.errno == errno.EADDRINUSE else 1)
 
 
 async def _serve(port: int) -> None:

@@ -6,6 +6,8 @@ from slimcast_edge.deploy.port import DeployOptions, Health, Host
 from slimcast_edge.errors import ArtifactError, Refusal
 
 _LOOK_EVERY_S = 0.05
+_BUSY = 0.5
+"""A model that computes for a smaller share of the time is not what holds the frames up."""
 
 
 def watch(host: Host, options: DeployOptions, *, stopped: threading.Event) -> ArtifactError | None:
@@ -33,7 +35,8 @@ def judge_health(health: Health, options: DeployOptions) -> ArtifactError | None
             f"It answered only {health.classified} of {health.captured} frames in {health.seconds:.0f} s.",
         )
     slower = health.before_latency_ms > 0 and health.latency_ms > 2 * health.before_latency_ms
-    if slower and health.fps < options.min_fps_ratio * health.before_fps:
+    is_busy = health.fps * health.latency_ms / 1000 > _BUSY
+    if slower and is_busy and health.fps < options.min_fps_ratio * health.before_fps:
         return ArtifactError(
             Refusal.TOO_SLOW,
             f"The frame rate fell from {health.before_fps:.1f} to {health.fps:.1f} a second, with "

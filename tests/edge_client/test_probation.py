@@ -1,0 +1,71 @@
+"""What a new model is blamed for, and what is the fault of the machine around it."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from slimcast_edge.deploy.port import DeployOptions, Health
+from slimcast_edge.deploy.probation import judge_health, watch
+from slimcast_edge.errors import Refusal
+
+OPTIONS = DeployOptions(probation_s=5.0, probation_frames=30, probation_errors=3)
+GOOD = {
+    "seconds": 5.0,
+    "captured": 150,
+    "classified": 150,
+    "errors": 0,
+    "last_error": "",
+    "latency_ms": 2.0,
+    "fps": 30.0,
+    "before_latency_ms": 2.0,
+    "before_fps": 30.0,
+}
+
+
+def health(**changes):
+    return Health(**GOOD | changes)
+
+
+def reason(**changes):
+    verdict = judge_health(health(**changes), OPTIONS)
+    return verdict and verdict.reason
+
+
+def test_a_good_model_passes():
+    assert reason() is None
+
+
+def test_failures_are_judged_at_once():
+    assert reason(seconds=0.1, errors=3, last_error="NaN") == Refusal.PROBATION_ERRORS
+
+
+def test_a_model_that_answers_hardly_any_frame_is_refused():
+    assert reason(captured=150, classified=14, fps=2.8) == Refusal.PROBATION_ERRORS
+
+
+def test_a_model_that_cannot_keep_up_is_refused():
+    assert reason(latency_ms=95.0, fps=10.0, classified=50) == Refusal.TOO_SLOW
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"latency_ms": 5.5, "fps": 2.4, "before_latency_ms": 0.3, "before_fps": 5.1},
+        {"latency_ms": 10.0, "fps": 14.0},
+    ],
+    ids=["a machine that stands still now and then", "a camera that has become slow in the dark"],
+)
+def test_a_model_that_idles_is_not_blamed_for_a_low_frame_rate(changes):
+    assert reason(**changes | {"captured": 40, "classified": 40}) is None
+
+
+def test_slow_at_a_low_frame_rate_is_slow_enough():
+    assert reason(latency_ms=150.0, before_latency_ms=10.0, fps=5.0, before_fps=5.0, classified=25) is None
+
+
+def test_the_watch_waits_for_enough_frames_of_a_camera_that_gives_them():
+    seen = iter([health(seconds=6.0, captured=40, classified=25), health(seconds=7.0), None])
+    host = SimpleNamespace(health=lambda: next(seen))
+    assert watch(host, OPTIONS, stopped=threading.Event()) is None
+    assert next(seen) is None, "it went on after the model had proved itself, or ended before"
