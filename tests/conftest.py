@@ -1,22 +1,17 @@
-"""What all tests share: time limits that know how fast the machine is, and what is not yet proven."""
+"""What all tests share: time limits that know how fast the machine is, and what a slow one leaves out."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from support_wait import PATIENCE
 
-HERE = Path(__file__).parent
-UNPROVEN = {
-    HERE / line
-    for line in (HERE / "unproven.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("#")
-}
+TOO_SLOW = 5.0
+"""Times slower than usual. What takes a minute on an ordinary machine then takes longer than a CI job may."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--unproven", action="store_true", help="also run the files of tests/unproven.txt")
+    parser.addoption("--slow", action="store_true", help="run tests marked slow on a slow machine as well")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,15 +20,14 @@ def pytest_configure() -> None:
     os.environ.setdefault("PYTEST_TIMEOUT", str(int(300 * PATIENCE)))
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    named = [Path(argument.split("::")[0]).resolve() for argument in config.args]
-    if collection_path in UNPROVEN and not config.option.unproven and collection_path not in named:
-        return True
-    return None
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if PATIENCE <= TOO_SLOW or config.option.slow:
+        return
+    reason = f"this machine is {PATIENCE:.0f} times slower than usual; run it all the same with --slow"
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    lines = [f"patience: {PATIENCE:.1f} (every timeout is multiplied by it)"]
-    if not config.option.unproven and UNPROVEN:
-        lines.append(f"left out: {len(UNPROVEN)} files of tests/unproven.txt; run them too with --unproven")
-    return lines
+def pytest_report_header() -> str:
+    return f"patience: {PATIENCE:.1f} (multiplies every timeout; above {TOO_SLOW:g} slow tests are skipped)"

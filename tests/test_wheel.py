@@ -12,6 +12,9 @@ import pytest
 
 from support_wait import run_command
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).resolve().parents[1]
 PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 

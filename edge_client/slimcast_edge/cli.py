@@ -1,6 +1,7 @@
 """The command ``slimcast-edge``. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings."""
 
 import argparse
+import contextlib
 import json
 import logging
 import queue
@@ -45,10 +46,18 @@ def _run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda received, _frame: signals.put(received))
     try:
         client.start()
-        signals.get()
+        _wait(signals)
     finally:
         client.stop()
     return 0
+
+
+def _wait(signals: "queue.SimpleQueue[int]") -> None:
+    """Wait for a signal, and look up now and then: one given to another thread does not wake this one."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            signals.get(timeout=0.5)
+            return
 
 
 def _bench(options: argparse.Namespace) -> int:

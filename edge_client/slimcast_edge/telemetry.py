@@ -1,6 +1,8 @@
 """What a device knows of its own well-being."""
 
+import functools
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -42,7 +44,12 @@ def throttled(path: Path = _THROTTLED, command: str = "vcgencmd") -> bool | None
         return None
 
 
+_find = functools.cache(shutil.which)  # looked for once: what is not a Raspberry Pi starts no process in vain
+
+
 def _ask(command: str) -> str:
+    if _find(command) is None:
+        return ""
     try:
         return subprocess.run(
             [command, "get_throttled"], capture_output=True, text=True, timeout=1, check=True

@@ -165,6 +165,7 @@ def _slimcast(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_real_run_prints_one_document_and_writes_its_files(settings: Settings, tmp_path: Path):
     recipe, out = tmp_path / "r.yaml", tmp_path / "out"
     recipe.write_text(RECIPE)
@@ -188,6 +189,7 @@ def test_real_run_prints_one_document_and_writes_its_files(settings: Settings, t
     assert "Step 0 train: finished" in stderr
 
 
+@pytest.mark.slow
 def test_real_run_survives_kill_9_and_is_resumed(settings: Settings, store: Store, tmp_path: Path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text(

@@ -16,12 +16,12 @@ from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_edge.errors import SettingsError
 from support_store import make_recipe, make_settings
-from support_wait import wait_for
+from support_wait import PATIENCE, wait_for
 
 COMMAND = (sys.executable, support_job.__file__)
 
 # Dask says this on a disk that is busy.
-pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories")
+pytestmark = [pytest.mark.filterwarnings("ignore:Creating scratch directories"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def start_queue(settings: Settings, store: Store) -> Iterator[Callable[[], JobQu
     started: list[JobQueue] = []
 
     def start() -> JobQueue:
-        queue = JobQueue(settings, store, silent_for_s=2.0, command=COMMAND)
+        queue = JobQueue(settings, store, silent_for_s=2.0 * PATIENCE, command=COMMAND)
         queue.start()
         started.append(queue)
         return queue

@@ -10,6 +10,12 @@ from slimcast.recipe import load_recipe
 from slimcast.settings import Settings
 from support_engine import MemoryStore, RecordingReporter
 
+SHORT = {
+    "train": {"epochs": 0.5},
+    "finetune": {"epochs": 0.25},
+    "prune": {"rounds": 1, "finetune_epochs": 0},
+    "quantize": {"calibration_samples": 16},
+}
 RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").rglob("*.yaml"))
 
 
@@ -21,24 +27,15 @@ def test_a_shipped_recipe_is_valid_and_says_how_to_run_it(path):
     assert f"slimcast run examples/recipes/{path.name}" in path.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_runs(path, tmp_path):
     recipe = load_recipe(path)
     root = os.environ.get("SLIMCAST_DATA_ROOT", "")
     if recipe.data.name == "mnist" and not (Path(root) / "MNIST" / "raw").is_dir():
         pytest.skip("SLIMCAST_DATA_ROOT names no folder with MNIST/raw")
-    short = (
-        {"train": 0.02, "finetune": 0.01} if recipe.data.name == "mnist" else {"train": 1, "finetune": 0.5}
-    )
-    steps = []
-    for step in recipe.steps:
-        changes = {"epochs": short[step.kind]} if step.kind in short else {}
-        if step.kind == "prune":
-            changes = {"rounds": 1, "finetune_epochs": 0}
-        if step.kind == "quantize":
-            changes = {"calibration_samples": 16}
-        steps.append(step.model_copy(update=changes))
-    data = recipe.data.model_copy(update={"test_samples": 200})
+    steps = [step.model_copy(update=SHORT[step.kind]) for step in recipe.steps]
+    data = recipe.data.model_copy(update={"train_samples": 512, "test_samples": 200})
     recipe = recipe.model_copy(update={"steps": tuple(steps), "data": data})
     variants = run_recipe(
         recipe,

@@ -228,6 +228,7 @@ def test_silent_runs_are_interrupted(store: Store):
     store.claim(cancelled, "w")
     store.request_cancel(cancelled)
     assert store.find_interrupted(silent_for_s=60) == []
+    assert store.find_interrupted(silent_for_s=-1, unless=lambda run: run.worker == "w") == []
     found = {run.id: run.state for run in store.find_interrupted(silent_for_s=-1)}
     assert found == {silent: RunState.INTERRUPTED, cancelled: RunState.CANCELLED}
     assert "Resume it" in store.run(silent).error

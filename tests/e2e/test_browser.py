@@ -13,6 +13,7 @@ from support_wait import PATIENCE, wait_for
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.timeout(420 * PATIENCE),
     pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt install chromium"),
 ]

@@ -15,6 +15,8 @@ from support_edge import Device as ClientProcess
 from support_fleet import EmbeddedServer
 from support_wait import PATIENCE, wait_for
 
+pytestmark = pytest.mark.slow
+
 SETTLE_S = 60.0 * PATIENCE
 CHUNKS = 20
 

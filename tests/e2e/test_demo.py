@@ -6,7 +6,12 @@ import os
 import socket
 import sys
 
+import pytest
+
 from support_wait import run_command
+
+pytestmark = pytest.mark.slow
+
 
 KEYS = {
     "baseline_accuracy",

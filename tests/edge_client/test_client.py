@@ -15,9 +15,9 @@ from slimcast_edge.artifact_file import read_info
 from slimcast_edge.wire import Command, ViewLease
 from support_artifacts import finish, make_artifact, make_model
 from support_edge import Device, Studio
-from support_wait import wait_for
+from support_wait import PATIENCE, wait_for
 
-pytestmark = pytest.mark.mosquitto
+pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
 
 OLD = make_artifact(name="old")
 NEW = make_artifact(name="new", bias=0.5, ballast_bytes=40_000)
@@ -99,8 +99,12 @@ def test_it_comes_up_classifies_right_streams_and_leaves(studio, device):
 
 
 def test_frames_end_with_the_lease(studio, device):
-    watch(studio, lease_s=0.3, frames=True)
-    wait_for(lambda: studio.frames)
+
+    def first_frame():  # the encoder is loaded for it, which may take longer than this lease
+        watch(studio, lease_s=0.3, frames=True)
+        return studio.frames
+
+    wait_for(first_frame)
     wait_for(lambda: len(studio.telemetry) >= 1)
 
     def quiet():
@@ -239,7 +243,7 @@ def test_wrong_bytes_are_refused_by_their_hash(studio, device):
 
 
 def test_a_stalled_download_fails_and_the_same_order_tries_again(broker, studio, tmp_path):
-    device = Device(tmp_path, broker.url, key=studio.public_key, stall_s=0.5).start()
+    device = Device(tmp_path, broker.url, key=studio.public_key, stall_s=0.5 * PATIENCE).start()
     try:
         studio.wait_state("idle")
         studio.mute = True

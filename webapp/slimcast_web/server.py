@@ -27,6 +27,8 @@ def main() -> int:
         from slimcast_web.services.studio import open_studio
 
         opened = open_studio(settings)
+        # Dask sets a level of its own when it is imported, and tells of every moment in which it waited.
+        logging.getLogger("distributed").setLevel(logging.ERROR)
     except SlimcastError as error:
         print(f"slimcast: {error}", file=sys.stderr)
         return STARTUP_FAILED

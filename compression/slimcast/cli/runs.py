@@ -90,12 +90,14 @@ def show(run_id: RunId, as_json: Json = False) -> None:
 
 def cancel(run_id: RunId) -> None:
     """Cancel a run; it stops within seconds and can be resumed."""
+    from slimcast.jobs.liveness import process_is_alive
+
     with _open_store() as (_, store):
         found = store.request_cancel(store.run(run_id).id)
         deadline = time.monotonic() + _CANCEL_WAIT_S
         while found.state is RunState.RUNNING and time.monotonic() < deadline:
             time.sleep(0.1)
-            store.find_interrupted()  # a worker that died cannot stop by itself
+            store.find_interrupted(unless=process_is_alive)  # a worker that died cannot stop by itself
             found = store.run(found.id)
     waiting = " (its process is still stopping)" if found.state is RunState.RUNNING else ""
     typer.echo(f"Run {found.id} is {found.state}{waiting}", err=True)

@@ -11,6 +11,7 @@ from distributed import Client, LocalCluster, get_worker
 from distributed.core import Status
 
 from slimcast.errors import StoreError
+from slimcast.jobs.liveness import process_is_alive
 from slimcast.jobs.process import COMMAND, run_in_process
 from slimcast.recipe import Recipe
 from slimcast.records import EventKind, Run, RunState
@@ -32,7 +33,8 @@ class JobQueue:
     Args:
         settings: handed on to the processes.
         store: where the runs are.
-        silent_for_s: a running run whose heartbeat is older than this has lost its process.
+        silent_for_s: a running run whose heartbeat is older than this has lost its process, unless that is
+            seen to live on this machine.
         command: what is started for a run, before ``run --run-id ID``.
     """
 
@@ -132,7 +134,7 @@ class JobQueue:
         return sorted(queued, key=lambda run: run.id)
 
     def _mark_interrupted(self) -> None:
-        for run in self._store.find_interrupted(silent_for_s=self._silent_for_s):
+        for run in self._store.find_interrupted(silent_for_s=self._silent_for_s, unless=process_is_alive):
             _logger.warning("Run %s (%s) is %s: %s", run.id, run.name, run.state, run.error)
 
     def _sweep(self) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from types import FrameType
 
 from slimcast.errors import Cancelled, RunStateError, StoreError
 from slimcast.jobs.console import ConsoleReporter
+from slimcast.jobs.liveness import worker_name
 from slimcast.jobs.reporter import StoreReporter
 from slimcast.recipe import Recipe, parse_recipe
 from slimcast.records import Run, RunState, Variant
@@ -45,9 +45,8 @@ def execute(
         RunStateError: somebody else has it, or it is not queued.
     """
     run = store.run(run_id)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
     with _sigterm_raises(), ExitStack() as stack:
-        if not store.claim(run.id, worker):
+        if not store.claim(run.id, worker_name()):
             raise RunStateError(
                 f"Run {run.id} is {store.run(run.id).state}: only a queued run can be started."
             )

@@ -1,7 +1,7 @@
 """The store: every change of a run is one transaction, and what has finished stays as it is."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Self
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
@@ -206,21 +206,30 @@ class Store:
             self._claims.pop(run.id, None)
             return rows.find_run(connection, run.id)
 
-    def find_interrupted(self, *, silent_for_s: float = 10.0) -> list[Run]:
+    def find_interrupted(
+        self, *, silent_for_s: float = 10.0, unless: Callable[[Run], bool] = lambda run: False
+    ) -> list[Run]:
         """End running runs whose worker has been silent: interrupted, or cancelled where that was asked for.
 
         Clocks of several workers must agree to within a few seconds.
+
+        Args:
+            silent_for_s: how long ago the last heartbeat must be.
+            unless: knows better: a run for which it returns True goes on.
+
         """
         silent = (
             t.runs.c.state == RunState.RUNNING.value,
             t.runs.c.heartbeat_at < time.time() - silent_for_s,
         )
         with self._database.reading() as connection:
-            candidates = connection.scalars(select(t.runs.c.id).where(*silent)).all()
-        if not candidates:
+            found = connection.execute(select(t.runs).where(*silent))
+            lost = [run.id for run in map(rows.to_run, found) if not unless(run)]
+        if not lost:
             return []  # the usual case takes no write lock
         with self._database.writing() as connection:
-            found = connection.execute(select(t.runs).where(*silent).order_by(t.runs.c.id).with_for_update())
+            still = (*silent, t.runs.c.id.in_(lost))
+            found = connection.execute(select(t.runs).where(*still).order_by(t.runs.c.id).with_for_update())
             return [_interrupt(connection, rows.to_run(row)) for row in found.all()]
 
     # --- events
