@@ -64,8 +64,23 @@ def test_slow_at_a_low_frame_rate_is_slow_enough():
     assert reason(latency_ms=150.0, before_latency_ms=10.0, fps=5.0, before_fps=5.0, classified=25) is None
 
 
-def test_the_watch_waits_for_enough_frames_of_a_camera_that_gives_them():
-    seen = iter([health(seconds=6.0, captured=40, classified=25), health(seconds=7.0), None])
-    host = SimpleNamespace(health=lambda: next(seen))
+def watched(*seen):
+    """Let the watch look at these, one after the other; return how many it has looked at before it ended."""
+    left = list(seen)
+    host = SimpleNamespace(health=lambda: left.pop(0))
     assert watch(host, OPTIONS, stopped=threading.Event()) is None
-    assert next(seen) is None, "it went on after the model had proved itself, or ended before"
+    return len(seen) - len(left)
+
+
+def test_the_watch_waits_for_enough_frames():
+    enough = health(seconds=7.0, captured=40, classified=30)
+    assert watched(health(seconds=6.0, captured=40, classified=29), enough, enough) == 2
+
+
+def test_a_slow_camera_gets_more_time_but_not_for_ever():
+    few = {"captured": 4, "classified": 4}
+    assert watched(health(seconds=6.0, **few), health(seconds=19.0, **few), health(seconds=20.0, **few)) == 3
+
+
+def test_a_camera_that_gives_nothing_does_not_hold_the_model_up_for_ever():
+    assert watched(health(seconds=20.0, captured=0, classified=0)) == 1

@@ -14,7 +14,7 @@ class DeployOptions:
     """Patience and limits of the deployment.
 
     Attributes:
-        probation_s: how long a new model is watched.
+        probation_s: how long a new model is watched; up to four times as long when there are few frames.
         probation_frames: how many frames it must have classified.
         probation_errors: as many failures end the probation.
         min_fps_ratio: smallest share of the old frame rate that a model which is slower may have.
