@@ -38,11 +38,6 @@ class Slot(Generic[T]):
             return self._changed.wait_for(lambda: self._item is None or self._closed, timeout)
 
     @property
-    def is_full(self) -> bool:
-        """Whether an item waits."""
-        return self._item is not None
-
-    @property
     def closed(self) -> bool:
         """Whether no more items will come."""
         return self._closed

@@ -9,6 +9,7 @@ from pathlib import Path
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6 if hasattr(os, "sysconf") else 0.0
 _THERMAL = Path("/sys/class/thermal")
 _THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_ASK_TIMEOUT_S = 1.0
 _NOW = 0xF  # under-voltage, frequency capped, throttled, soft temperature limit: all of this moment
 
 
@@ -52,7 +53,7 @@ def _ask(command: str) -> str:
         return ""
     try:
         return subprocess.run(
-            [command, "get_throttled"], capture_output=True, text=True, timeout=1, check=True
+            [command, "get_throttled"], capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
