@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 from slimcast.records import RunState
 from slimcast_edge.wire import DeviceState
 from slimcast_web.app import MAIN_SCRIPT
+from slimcast_web.components import device_card
 from slimcast_web.services import compress, studio
 from support_wait import PATIENCE, run_python
 from support_web import device, finished_run, running_run
@@ -175,6 +176,13 @@ class TestFleet:
         test = page("fleet")
         next(button for button in test.button if button.label == "Roll back").click().run()
         assert opened.hub.commands == [("cam1", "rollback")]
+
+
+def test_a_state_that_went_by_unseen_counts_as_passed():
+    path = device_card._path(DeviceState.WARMING, [DeviceState.DOWNLOADING])
+    marks = [word.split()[0] for word in path.split(" \u2002 ")]
+    check, now, ahead = ":material/check:", ":material/arrow_forward:", ":material/radio_button_unchecked:"
+    assert marks == [check, check, now, ahead, ahead]
 
 
 def test_no_page_loads_torch():

@@ -254,6 +254,8 @@ class TestStudio:
         (figures.size(12), "12 B"),
         (figures.count(2_236_682), "2.24 M"),
         (figures.milliseconds(0.0271), "0.027 ms"),
+        (figures.plural(1, "thread"), "1 thread"),
+        (figures.plural(4, "thread"), "4 threads"),
         (figures.duration(3725), "1 h 02 min"),
         (figures.factor(12.3), "12"),
         (figures.ago(0), "never"),

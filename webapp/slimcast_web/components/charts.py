@@ -83,7 +83,7 @@ def trade_off(
         )
     figure.update_layout(
         height=440,
-        margin={"l": 8, "r": 24, "t": 16, "b": 8},
+        margin={"l": 8, "r": 24, "t": 44, "b": 8},  # labels at the top stay clear of the buttons
         legend={"orientation": "h", "y": -0.2},
         hoverlabel={"align": "left"},
         uirevision=f"{key}-{cost.name}-{log}",

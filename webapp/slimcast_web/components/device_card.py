@@ -58,7 +58,9 @@ def _about(device: Device) -> None:
     if about is None:
         st.caption("It has not said what it is.")
         return
-    st.text(f"{about.hardware} · {about.camera} camera · {about.runtime}, {about.threads} threads")
+    st.text(
+        f"{about.hardware} · {about.camera} camera · {about.runtime}, {figures.plural(about.threads, 'thread')}"
+    )
 
 
 def _deployment(reported: Reported, passed: list[DeviceState]) -> None:
@@ -78,13 +80,12 @@ def _deployment(reported: Reported, passed: list[DeviceState]) -> None:
 
 
 def _path(now: DeviceState, passed: list[DeviceState]) -> str:
+    # A short state may go by unseen; who is behind it has been through it.
+    before = fleet.PATH[: fleet.PATH.index(now)] if now in fleet.PATH else ()
     words = []
     for state in fleet.PATH:
-        icon = (
-            ":material/check:"
-            if state in passed and state is not now
-            else ":material/radio_button_unchecked:"
-        )
+        is_done = state in before or (state in passed and state is not now)
+        icon = ":material/check:" if is_done else ":material/radio_button_unchecked:"
         if state is now:
             icon = ":material/check_circle:" if state is DeviceState.ACTIVE else ":material/arrow_forward:"
         words.append(f"{icon} {state.value}")
@@ -97,7 +98,8 @@ def _telemetry(device: Device) -> None:
         return
     fps, latency, memory, heat = st.columns(4)
     fps.metric("Frames", f"{telemetry.fps:.1f} fps")
-    latency.metric("Latency p50", figures.milliseconds(telemetry.latency_p50_ms))
+    p50 = figures.milliseconds(telemetry.latency_p50_ms).removesuffix(" ms")  # with its unit it is too wide
+    latency.metric("Latency, ms", p50, help="Median (p50) of the frames since the last message.")
     memory.metric("Memory", f"{telemetry.rss_mb:.0f} MB")
     if telemetry.temperature_c is not None:
         throttled = "throttled" if telemetry.throttled else None

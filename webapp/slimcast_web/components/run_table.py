@@ -34,6 +34,7 @@ def _table(runs: list[Run]) -> None:
         width="stretch",
         height=min(38 + 35 * len(runs), 215),
         column_config={
+            "state": st.column_config.TextColumn("state", width=85),
             "progress": st.column_config.ProgressColumn(
                 "progress", format="percent", min_value=0, max_value=1
             ),

@@ -24,6 +24,11 @@ def milliseconds(value: float) -> str:
     return f"{_three(value)} ms"
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a count with its noun: ``1 thread``, ``4 threads``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def percent(fraction: float) -> str:
     """Return a fraction from 0 to 1 as a percentage with two digits behind the point."""
     return f"{fraction * 100:.2f} %"
