@@ -58,9 +58,8 @@ def _about(device: Device) -> None:
     if about is None:
         st.caption("It has not said what it is.")
         return
-    st.text(
-        f"{about.hardware} · {about.camera} camera · {about.runtime}, {figures.plural(about.threads, 'thread')}"
-    )
+    threads = figures.plural(about.threads, "thread")
+    st.text(f"{about.hardware} · {about.camera} camera · {about.runtime}, {threads}")
 
 
 def _deployment(reported: Reported, passed: list[DeviceState]) -> None:
