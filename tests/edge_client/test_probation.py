@@ -82,5 +82,14 @@ def test_a_slow_camera_gets_more_time_but_not_for_ever():
     assert watched(health(seconds=6.0, **few), health(seconds=19.0, **few), health(seconds=20.0, **few)) == 3
 
 
+def test_dropped_frames_do_not_hold_the_model_up_for_ever():
+    assert watched(health(seconds=20.0, captured=40, classified=25)) == 1
+
+
+def test_a_model_that_has_answered_nothing_has_not_proved_itself():
+    silent = {"captured": 5, "classified": 0}
+    assert watched(health(seconds=20.0, **silent), health(seconds=21.0, captured=6, classified=1)) == 2
+
+
 def test_a_camera_that_gives_nothing_does_not_hold_the_model_up_for_ever():
     assert watched(health(seconds=20.0, captured=0, classified=0)) == 1

@@ -148,7 +148,7 @@ def _kept_in_float(model: onnx.ModelProto) -> list[str]:
     """Return the nodes from the image to the first convolution and its activation.
 
     An image has one or three channels, which is too few for an integer kernel to fill its lanes: on x86-64
-    the first convolution in integers took two to four times as long as in float with the quantization behind
+    the first convolution in integers took up to four times as long as in float with the quantization behind
     it. It is also the layer that suffers most from few bits, and the smallest.
     """
     kept = {node.name for node in model.graph.node if node.name.startswith(_NORMALISE)}

@@ -52,5 +52,6 @@ def _is_enough(health: Health, options: DeployOptions) -> bool:
         return False
     if health.classified >= options.probation_frames:
         return True
-    all_answered = health.classified >= health.captured - 2  # but those on their way
-    return health.seconds >= _LONGEST * options.probation_s and all_answered
+    # Frames that have just been captured are on their way; a model that answers none of more is judged above.
+    answers = health.classified > 0 or health.captured <= 2
+    return answers and health.seconds >= _LONGEST * options.probation_s
