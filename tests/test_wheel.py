@@ -14,7 +14,6 @@ from support_wait import run_command
 
 pytestmark = pytest.mark.slow
 
-
 ROOT = Path(__file__).resolve().parents[1]
 PIP = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 

@@ -31,11 +31,17 @@ def studio(broker):
     studio.stop()
 
 
+def device_with_old(broker, studio, folder, **settings):
+    """Return a client, not yet started, whose settings name the model "old"."""
+    path = folder / "old.onnx"
+    path.write_bytes(OLD)
+    return Device(folder, broker.url, key=studio.public_key, model=str(path), **settings)
+
+
 @pytest.fixture
 def device(broker, studio, tmp_path):
     """Start a client with the model "old" on its disk, and wait until it has said so."""
-    (tmp_path / "old.onnx").write_bytes(OLD)
-    device = Device(tmp_path, broker.url, key=studio.public_key, model=str(tmp_path / "old.onnx")).start()
+    device = device_with_old(broker, studio, tmp_path).start()
     studio.wait_state("active")
     yield device
     device.stop()
@@ -268,12 +274,10 @@ def test_a_model_that_crashes_its_loader_kills_only_the_trial(studio, device):
 
 def test_a_model_that_fails_in_probation_is_rolled_back_and_no_frame_is_lost(broker, studio, tmp_path):
     """It answers its golden samples and breaks on what the camera shows."""
-    (tmp_path / "old.onnx").write_bytes(OLD)
-    device = Device(
+    device = device_with_old(
+        broker,
+        studio,
         tmp_path,
-        broker.url,
-        key=studio.public_key,
-        model=str(tmp_path / "old.onnx"),
         probation_s=0.3 * PATIENCE,
         probation_frames=24,  # the camera has shown each of its pictures twice by then
     ).start()
@@ -317,10 +321,7 @@ def _publish_one_that_breaks_on_dark_images(studio):
 def test_kill_9_in_any_state_leaves_a_whole_model_and_the_next_start_finishes(
     broker, studio, tmp_path, state
 ):
-    (tmp_path / "old.onnx").write_bytes(OLD)
-    device = Device(
-        tmp_path, broker.url, key=studio.public_key, model=str(tmp_path / "old.onnx"), probation_s=1.0
-    ).start()
+    device = device_with_old(broker, studio, tmp_path, probation_s=1.0).start()
     try:
         studio.wait_state("active")
         wait = studio._serve
@@ -358,10 +359,7 @@ def test_kill_9_in_any_state_leaves_a_whole_model_and_the_next_start_finishes(
 
 
 def test_dying_twice_in_probation_rolls_back(broker, studio, tmp_path):
-    (tmp_path / "old.onnx").write_bytes(OLD)
-    device = Device(
-        tmp_path, broker.url, key=studio.public_key, model=str(tmp_path / "old.onnx"), probation_s=60
-    ).start()
+    device = device_with_old(broker, studio, tmp_path, probation_s=60).start()
     try:
         studio.wait_state("active")
         studio.publish(3, NEW)
@@ -378,10 +376,7 @@ def test_dying_twice_in_probation_rolls_back(broker, studio, tmp_path):
 
 
 def test_stopping_in_probation_is_no_death(broker, studio, tmp_path):
-    (tmp_path / "old.onnx").write_bytes(OLD)
-    device = Device(
-        tmp_path, broker.url, key=studio.public_key, model=str(tmp_path / "old.onnx"), probation_s=60
-    ).start()
+    device = device_with_old(broker, studio, tmp_path, probation_s=60).start()
     try:
         studio.wait_state("active")
         studio.publish(3, NEW)

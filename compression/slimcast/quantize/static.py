@@ -76,12 +76,13 @@ def quantize(
     # Others than those for calibration where there are enough.
     scored = images[np.sort(chosen[-_SCORED_IMAGES:])]
     wanted = _logits(model, scored)
+    kept = _kept_in_float(model)
     best: tuple[float, _Candidate, onnx.ModelProto] | None = None
     with tempfile.TemporaryDirectory(prefix="slimcast-") as name:
         for index, candidate in enumerate(_CANDIDATES):
             reporter.check_cancelled()
             reporter.progress(index / len(_CANDIDATES), f"Quantizing: {candidate.title}")
-            quantized = _quantize(model, calibration, candidate, activations, Path(name))
+            quantized = _quantize(model, calibration, candidate, activations, kept, Path(name))
             logits = _logits(quantized, scored)
             error = float(np.mean((logits - wanted) ** 2) / max(np.var(wanted), 1e-12)) ** 0.5
             same = float((logits.argmax(1) == wanted.argmax(1)).mean())
@@ -98,7 +99,7 @@ def quantize(
     )
     if not integer:
         raise StepError("Quantization had no effect: ONNX Runtime runs no layer of this network in integers.")
-    rest = layers - 1  # without the first convolution, which is meant to stay in float
+    rest = layers - sum(node.op_type == "Conv" and node.name in kept for node in model.graph.node)
     if integer < _WARN_BELOW_INTEGER_SHARE * rest:
         reporter.log(f"{rest - integer} more layers stay in float, so the gain is smaller", "warning")
     return quantized
@@ -114,7 +115,12 @@ class _Reader(CalibrationDataReader):
 
 
 def _quantize(
-    model: onnx.ModelProto, images: np.ndarray, candidate: _Candidate, activations: str, folder: Path
+    model: onnx.ModelProto,
+    images: np.ndarray,
+    candidate: _Candidate,
+    activations: str,
+    kept: list[str],
+    folder: Path,
 ) -> onnx.ModelProto:
     prepared = onnx.ModelProto()
     prepared.CopyFrom(model)
@@ -134,7 +140,7 @@ def _quantize(
                 activation_type=kind,
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=_QUANTIZED,
-                nodes_to_exclude=_kept_in_float(model),
+                nodes_to_exclude=kept,
                 calibrate_method=candidate.method,
                 calibration_cache_path=folder / f"{candidate.method.name}.json",
                 extra_options={"CalibPercentile": 99.99},

@@ -97,7 +97,8 @@ def _telemetry(device: Device) -> None:
         return
     fps, latency, memory, heat = st.columns(4)
     fps.metric("Frames", f"{telemetry.fps:.1f} fps")
-    p50 = figures.milliseconds(telemetry.latency_p50_ms).removesuffix(" ms")  # with its unit it is too wide
+    p50 = figures.three_digits(telemetry.latency_p50_ms)
+    # The unit stands in the title: beside the number it is too wide.
     latency.metric("Latency, ms", p50, help="Median (p50) of the frames since the last message.")
     memory.metric("Memory", f"{telemetry.rss_mb:.0f} MB")
     if telemetry.temperature_c is not None:

@@ -7,7 +7,7 @@ def size(value: float) -> str:
     """Return bytes in decimal units: ``61 kB``, ``9.23 MB``."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= scale:
-            return f"{_three(value / scale)} {unit}"
+            return f"{three_digits(value / scale)} {unit}"
     return f"{value:.0f} B"
 
 
@@ -15,13 +15,22 @@ def count(value: float) -> str:
     """Return a count: ``61.7 k``, ``2.24 M``."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:
-            return f"{_three(value / scale)} {unit}"
+            return f"{three_digits(value / scale)} {unit}"
     return f"{value:.0f}"
 
 
 def milliseconds(value: float) -> str:
     """Return a latency: ``0.062 ms``, ``1.65 ms``, ``37.0 ms``."""
-    return f"{_three(value)} ms"
+    return f"{three_digits(value)} ms"
+
+
+def three_digits(value: float) -> str:
+    """Return a number with three digits and no unit: ``0.062``, ``1.65``, ``37.0``."""
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
 def plural(number: int, noun: str) -> str:
@@ -57,11 +66,3 @@ def ago(at: float) -> str:
 def clock(at: float) -> str:
     """Return a Unix time as date and time of this machine."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def _three(value: float) -> str:
-    if value >= 100:
-        return f"{value:.0f}"
-    if value >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
