@@ -12,6 +12,7 @@ class ImageData:
 
     Attributes:
         train_images, test_images: uint8, (N, H, W, C). train_labels, test_labels: int64, (N,).
+        validation_images, validation_labels: held back from training for choices, None where there are none.
         labels: name of each class. mean, std: of each channel over the training images, pixels taken as 0..1.
     """
 
@@ -22,6 +23,8 @@ class ImageData:
     labels: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    validation_images: np.ndarray | None = None
+    validation_labels: np.ndarray | None = None
 
     @property
     def image_size(self) -> int:

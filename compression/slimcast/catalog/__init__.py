@@ -1,0 +1,12 @@
+"""Everything that a recipe can name. Entries are data; what they name is imported only when it is used.
+
+Adding a kind is one new file and one entry here.
+"""
+
+from slimcast.catalog.criteria import CRITERIA
+from slimcast.catalog.data import DATA, DataInfo
+from slimcast.catalog.models import MODELS, ModelInfo
+from slimcast.catalog.quantizers import QUANTIZERS
+from slimcast.catalog.steps import STEPS
+
+__all__ = ["CRITERIA", "DATA", "MODELS", "QUANTIZERS", "STEPS", "DataInfo", "ModelInfo"]

@@ -1,0 +1,36 @@
+"""Steps of a recipe; each names its config type."""
+
+from slimcast_edge.registry import KindInfo, Registry
+
+STEPS: Registry[KindInfo] = Registry(
+    "step",
+    [
+        KindInfo(
+            name="train",
+            title="Train",
+            description="Train from the weights that are there.",
+            impl="slimcast.recipe:TrainStep",
+        ),
+        KindInfo(
+            name="prune",
+            title="Prune",
+            description="Remove whole channels: fewer multiply-accumulates, smaller and faster everywhere.",
+            impl="slimcast.recipe:PruneStep",
+            citation="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023, arXiv:2301.12900",
+        ),
+        KindInfo(
+            name="finetune",
+            title="Fine-tune",
+            description="Train a compressed model on, with or without a teacher.",
+            impl="slimcast.recipe:FinetuneStep",
+        ),
+        KindInfo(
+            name="quantize",
+            title="Quantize",
+            description="Store and compute in integers; makes the final artifact.",
+            impl="slimcast.recipe:QuantizeStep",
+            citation="Jacob et al., Quantization and Training of Neural Networks for Efficient "
+            "Integer-Arithmetic-Only Inference, CVPR 2018, arXiv:1712.05877",
+        ),
+    ],
+)

@@ -1,0 +1,65 @@
+"""Run the steps of a recipe that are not finished yet."""
+
+import numpy as np
+from torch import nn
+
+from slimcast.pipeline.artifacts import save
+from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
+from slimcast.pipeline.steps import RUNNERS
+from slimcast.recipe import Recipe
+from slimcast.records import Variant
+from slimcast.reporting import Reporter, ScaledReporter
+from slimcast.settings import Settings
+
+_LOADING_SHARE = 0.02
+_STEP_OVERHEAD = 0.5  # of an epoch: export and measurements after each step
+_WORK_SHARE = 0.85  # of a step; the rest is its artifact
+
+
+def run_recipe(
+    recipe: Recipe, *, run_id: str, store: RunStore, settings: Settings, reporter: Reporter
+) -> list[Variant]:
+    """Run the steps that have no checkpoint yet, and return all variants of the run, by step.
+
+    Raises:
+        SlimcastError: a step failed; what is finished stays.
+        Cancelled: somebody cancelled the run.
+    """
+    reporter.progress(0.0, f"Loading {recipe.data.name}")
+    job = prepare(recipe, run_id, store, settings)
+    reporter.check_cancelled()
+    done = _finished_steps(job)
+    model = initial(job) if done == 0 else restore(job, done - 1)
+    bounds = _progress_bounds(recipe)
+    for index, step in enumerate(recipe.steps):
+        if index < done:
+            reporter.step(index, step.kind, "skipped")
+            continue
+        reporter.step(index, step.kind, "started")
+        part = ScaledReporter(reporter, bounds[index], bounds[index + 1])
+        model = _run_step(job, index, model, part)
+        reporter.step(index, step.kind, "finished")
+    reporter.progress(1.0, "Finished")
+    return store.variants(run_id)
+
+
+def _finished_steps(job: Job) -> int:
+    """Return how many steps, from the first, have both their checkpoint and their variant."""
+    saved = {item.step for item in job.store.checkpoints(job.run_id)}
+    saved &= {item.step for item in job.store.variants(job.run_id)}
+    return next(index for index in range(len(job.recipe.steps) + 1) if index not in saved)
+
+
+def _progress_bounds(recipe: Recipe) -> list[float]:
+    """Return where each step starts and ends on the run's progress bar, by the epochs that it trains."""
+    weights = [RUNNERS[step.kind].epochs(step) + _STEP_OVERHEAD for step in recipe.steps]
+    ends = np.cumsum([0.0, *weights]) / sum(weights)
+    return [_LOADING_SHARE + (1 - _LOADING_SHARE) * float(end) for end in ends]
+
+
+def _run_step(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> nn.Module:
+    step = job.recipe.steps[index]
+    work = ScaledReporter(reporter, 0.0, _WORK_SHARE)
+    model = RUNNERS[step.kind].run(job, index, step, model, work)
+    save(job, index, model, ScaledReporter(reporter, _WORK_SHARE, 1.0))
+    return model

@@ -1,0 +1,45 @@
+"""How each step of a recipe is run. A new step is a function in a file of its own and an entry here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from slimcast.pipeline import pruning, training
+from slimcast.pipeline.job import Job
+from slimcast.recipe import QuantizeStep
+from slimcast.reporting import ScaledReporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRunner:
+    """One kind of step.
+
+    Attributes:
+        epochs: how long a step takes, in the time of a training epoch, for the progress bar.
+        run: (job, index, step, model, reporter) -> model; it may work in place.
+    """
+
+    epochs: Callable[[Any], float]
+    run: Callable[[Job, int, Any, nn.Module, ScaledReporter], nn.Module]
+
+
+def _no_epochs(_step: QuantizeStep) -> float:
+    return 0.5
+
+
+def _as_it_is(
+    _job: Job, _index: int, _step: QuantizeStep, model: nn.Module, _reporter: ScaledReporter
+) -> nn.Module:
+    """Quantization happens to the exported graph, see `slimcast.pipeline.artifacts`."""
+    return model
+
+
+RUNNERS: dict[str, StepRunner] = {
+    "train": StepRunner(epochs=training.epochs_of, run=training.run_training),
+    "prune": StepRunner(epochs=pruning.epochs_of, run=pruning.run_pruning),
+    "finetune": StepRunner(epochs=training.epochs_of, run=training.run_training),
+    "quantize": StepRunner(epochs=_no_epochs, run=_as_it_is),
+}
+"""By the step's kind."""

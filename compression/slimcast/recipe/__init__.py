@@ -1,0 +1,26 @@
+"""A recipe: what is done to which network with which data, in which order. One YAML file, one hash.
+
+Torch-free, so that pages and the command line can check a recipe without loading the engine.
+"""
+
+from slimcast.recipe.document import Recipe, Step
+from slimcast.recipe.parse import load_recipe, parse_recipe
+from slimcast.recipe.pruning import PruneStep, PruneTarget
+from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.subject import DataSpec, ModelSpec
+from slimcast.recipe.training import Distillation, FinetuneStep, TrainStep
+
+__all__ = [
+    "DataSpec",
+    "Distillation",
+    "FinetuneStep",
+    "ModelSpec",
+    "PruneStep",
+    "PruneTarget",
+    "QuantizeStep",
+    "Recipe",
+    "Step",
+    "TrainStep",
+    "load_recipe",
+    "parse_recipe",
+]

@@ -1,0 +1,32 @@
+"""Names that a catalog must know."""
+
+from typing import Any
+
+from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS
+from slimcast_edge.registry import Registry
+
+
+def unknown_names(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Check every name that a catalog must know, whatever else is wrong with the document."""
+    checks: list[tuple[str, Registry[Any], Any]] = [
+        ("model.name", MODELS, _get(document, "model", "name")),
+        ("data.name", DATA, _get(document, "data", "name")),
+    ]
+    steps = document.get("steps")
+    for index, step in enumerate(steps if isinstance(steps, list) else []):
+        if not isinstance(step, dict):
+            continue
+        if step.get("kind") == "prune":
+            checks.append((f"steps.{index}.criterion", CRITERIA, step.get("criterion", "l2")))
+        if step.get("kind") == "quantize":
+            checks.append((f"steps.{index}.method", QUANTIZERS, step.get("method", "static")))
+    problems = []
+    for path, registry, name in checks:
+        if isinstance(name, str) and name not in registry:
+            problems.append((path, f"unknown name {name!r}; known: {', '.join(registry.names())}"))
+    return problems
+
+
+def _get(document: dict[str, Any], section: str, key: str) -> Any:
+    part = document.get(section)
+    return part.get(key) if isinstance(part, dict) else None

@@ -1,0 +1,77 @@
+"""Read a recipe from YAML, with everything that is wrong said at once."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from slimcast.errors import RecipeError
+from slimcast.recipe.document import QUANTIZE_LAST, Recipe
+from slimcast.recipe.names import unknown_names
+from slimcast.recipe.problems import explain
+
+
+def parse_recipe(text: str) -> Recipe:
+    """Read a recipe from YAML.
+
+    Raises:
+        RecipeError: with everything that is wrong at once: syntax, fields, unknown names.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except RecursionError as error:
+        raise RecipeError([("", "it is nested too deeply")]) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "this is no YAML"
+        raise RecipeError([(where, str(problem))]) from error
+    if not isinstance(document, dict):
+        raise RecipeError([("", "expected a mapping with the keys name, model, data and steps")])
+    problems = unknown_names(document) + _steps_after_quantize(document)
+    try:
+        recipe = Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError(_in_order(problems + explain(error), document)) from error
+    if problems:
+        raise RecipeError(problems)
+    return recipe
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: the file cannot be read, or is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError([("", f"cannot read {path}: {error}")]) from error
+    return parse_recipe(text)
+
+
+def _steps_after_quantize(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Find steps that cannot be where they are, even when other errors keep `Recipe` from being built."""
+    steps = document.get("steps")
+    kinds = (
+        [step.get("kind") if isinstance(step, dict) else None for step in steps]
+        if isinstance(steps, list)
+        else []
+    )
+    return [(f"steps.{index}", QUANTIZE_LAST) for index, kind in enumerate(kinds[:-1]) if kind == "quantize"]
+
+
+def _in_order(problems: list[tuple[str, str]], document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Sort problems as a reader meets them: by the order of the file's keys, then by step."""
+    keys = [str(key) for key in document]
+
+    def place(problem: tuple[str, str]) -> tuple[int, int]:
+        first, *rest = problem[0].split(".")
+        return (
+            keys.index(first) if first in keys else len(keys),
+            int(rest[0]) if rest and rest[0].isdecimal() else 0,
+        )
+
+    return sorted(problems, key=place)
