@@ -1,9 +1,32 @@
 """What a network costs: multiply-accumulates and parameters, counted exactly."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """One thing that a network costs, and how it is found for a given network.
+
+    Attributes:
+        name: ``macs``, ``params``, ``size_bytes`` or ``latency_ms``. unit: "" for counts, ``B``, ``ms``.
+        of: (network) -> cost; leaves the network as it is, and may take seconds where it measures.
+        exact: whether the same network always costs the same. A measured cost is not.
+    """
+
+    name: str
+    unit: str
+    of: Callable[[nn.Module], float]
+    exact: bool = True
+
+    def show(self, value: float) -> str:
+        """Return a value with its unit, as a person reads it."""
+        number = f"{value:,.0f}" if self.exact else f"{value:.3f}"
+        return f"{number} {self.unit}".rstrip() if self.unit else f"{number} {self.name}"
 
 
 def count_macs(model: nn.Module, example: Tensor) -> int:

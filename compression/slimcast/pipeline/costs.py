@@ -1,0 +1,101 @@
+"""What a network would cost as this job's artifact, for steps that work towards a budget.
+
+MACs and parameters are counted; bytes and latency are those of the exported file, opened and timed by the
+camera's own code. Candidates are timed in this process, without the start of a fresh one: no training runs beside
+them. What a finished step states is measured in a fresh process all the same.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from slimcast.catalog import QUANTIZERS
+from slimcast.export.artifact import pack
+from slimcast.export.onnx_export import export_onnx
+from slimcast.measure.cost import Cost, count_macs, count_parameters
+from slimcast.pipeline.job import Job
+from slimcast.reporting import Reporter, SilentReporter
+from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
+from slimcast_edge.bench import Latency, measure_latency
+from slimcast_edge.runtime import open_runtime
+
+_SECONDS = 0.4
+_CALIBRATION_SAMPLES = 16  # the ranges decide on accuracy, not on what a network costs
+
+
+def costs_of(job: Job, numbers: str = "float32", *, reporter: Reporter | None = None) -> dict[str, Cost]:
+    """Return the costs that a budget can be set in, by name: macs, params, size_bytes, latency_ms.
+
+    Args:
+        numbers: ``float32`` or ``int8``: of which artifact bytes and latency are.
+        reporter: asked for cancellation between two measurements.
+    """
+    reporter = reporter or SilentReporter()
+
+    def checked(of: Callable[[nn.Module], float]) -> Callable[[nn.Module], float]:
+        def run(model: nn.Module) -> float:
+            reporter.check_cancelled()
+            return of(model)
+
+        return run
+
+    return {
+        "macs": Cost(name="macs", unit="", of=lambda model: count_macs(model, job.example)),
+        "params": Cost(name="params", unit="", of=count_parameters),
+        "size_bytes": Cost(
+            name="size_bytes", unit="B", of=checked(lambda model: len(draft_artifact(job, model, numbers)))
+        ),
+        "latency_ms": Cost(
+            name="latency_ms",
+            unit="ms",
+            of=checked(lambda model: latency_of(job, model, numbers).p50_ms),
+            exact=False,
+        ),
+    }
+
+
+def latency_of(job: Job, model: nn.Module, numbers: str = "float32", *, seconds: float = _SECONDS) -> Latency:
+    """Export a network and time it in this process: batch 1, one thread, the camera's runtime.
+
+    Raises:
+        ModelError: the network does something that cannot be exported.
+        StepError: it cannot be quantized.
+        RuntimeFailure: the runtime cannot run it.
+    """
+    runtime = open_runtime(draft_artifact(job, model, numbers), threads=1)
+    try:
+        return measure_latency(runtime, seconds=seconds)
+    finally:
+        runtime.close()
+
+
+def draft_artifact(job: Job, model: nn.Module, numbers: str = "float32") -> bytes:
+    """Return the file that the network would travel as, without golden samples (some kilobytes).
+
+    For ``int8`` it is calibrated on a few images: good for counting bytes and time, not for its answers.
+    """
+    side, channels = job.network.image_size, job.network.channels
+    size = InputSpec(height=side, width=side, channels=channels)
+    graph = export_onnx(model, size=size, mean=job.data.mean, std=job.data.std, classes=job.network.classes)
+    if numbers == NumericKind.INT8:
+        quantize: Callable[..., Any] = QUANTIZERS["static"].load()
+        chosen = np.arange(min(_CALIBRATION_SAMPLES, len(job.data.train_labels)))
+        graph = quantize(
+            graph,
+            job.data.train_images[chosen],
+            activations="uint8",
+            samples=_CALIBRATION_SAMPLES,
+            seed=0,
+            reporter=SilentReporter(),
+        )
+    info = ArtifactInfo(
+        name=f"{job.recipe.name}/draft",
+        labels=list(job.data.labels),
+        input=size,
+        numeric_kind=NumericKind(numbers),
+        opset=graph.opset_import[0].version,
+        recipe_hash=job.recipe.hash,
+    )
+    return pack(graph, info)
