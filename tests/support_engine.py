@@ -8,7 +8,7 @@ from slimcast.data.digits import load as load_digits
 from slimcast.data.images import ImageData, resized
 from slimcast.errors import Cancelled
 from slimcast.models.build import NetworkSpec, build
-from slimcast.records import Checkpoint, Variant
+from slimcast.records import Checkpoint, Table, Variant
 from slimcast.reporting import SilentReporter
 from slimcast.train.fit import fit
 from slimcast.train.plan import TrainingPlan
@@ -23,6 +23,7 @@ class RecordingReporter(SilentReporter):
 
     def __init__(self, cancel_when=None):
         self.logs, self.points, self.steps, self.fractions = [], [], [], []
+        self.tables: dict[str, tuple] = {}
         self._cancel_when, self._cancelled = cancel_when, False
 
     def log(self, text, level="info"):
@@ -33,6 +34,9 @@ class RecordingReporter(SilentReporter):
 
     def point(self, series, x, y, step):
         self.points.append((series, x, y, step))
+
+    def table(self, name, columns, rows):
+        self.tables[name] = (tuple(columns), tuple(tuple(row) for row in rows))
 
     def step(self, index, kind, status):
         self.steps.append((index, kind, status))
@@ -63,12 +67,19 @@ class MemoryStore:
         self.artifacts = _Files(folder)
         self._checkpoints: dict[int, Checkpoint] = {}
         self._variants: dict[int, Variant] = {}
+        self._tables: dict[str, Table] = {}
 
     def checkpoints(self, run_id):
         return list(self._checkpoints.values())
 
     def variants(self, run_id):
         return list(self._variants.values())
+
+    def tables(self, run_id):
+        return list(self._tables.values())
+
+    def save_table(self, run_id, table):
+        self._tables[table.name] = table
 
     def save_checkpoint(self, checkpoint):
         self._checkpoints[checkpoint.step] = checkpoint

@@ -96,6 +96,7 @@ class EventKind(StrEnum):
     POINT = "point"
     STEP = "step"
     STATE = "state"
+    TABLE = "table"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class Event:
         data: ``log``: text, level. ``progress``: fraction (of the run), activity. ``point``: series, x, y,
             step (a point of a live curve; series such as ``train loss`` or ``test accuracy``, x in epochs).
             ``step``: index, kind, status (``started``, ``finished`` or ``skipped``). ``state``: state,
-            reason.
+            reason. ``table``: name, columns, rows, see `Table`.
     """
 
     run_id: str
@@ -115,6 +116,25 @@ class Event:
     at: float
     kind: EventKind
     data: dict[str, Any] = field(default_factory=dict)
+
+
+Cell = str | int | float | None
+"""What a field of a table may hold; numbers are finite, fractions from 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What a step has found out, row by row; a table that grows replaces the one of its name.
+
+    Attributes:
+        name: unique in its run: the step's number and what it is, such as ``1-sensitivity``.
+        columns: their heads, with the unit at the end of those that have one (``latency_ms``).
+        rows: as many cells each as there are columns.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

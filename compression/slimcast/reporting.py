@@ -1,6 +1,9 @@
 """How long work says how far it is, and learns that it should stop."""
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from slimcast.records import Cell
 
 
 class Reporter(Protocol):
@@ -14,6 +17,9 @@ class Reporter(Protocol):
 
     def point(self, series: str, x: float, y: float, step: int) -> None:
         """Add a point to a live curve; x in epochs of that step."""
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Tell what was found out, see `slimcast.records.Table`; it replaces the one of that name."""
 
     def step(self, index: int, kind: str, status: str) -> None:
         """Say that a step has started, finished or been skipped (its checkpoint was there)."""
@@ -38,6 +44,9 @@ class SilentReporter:
     def point(self, series: str, x: float, y: float, step: int) -> None:
         """Do nothing."""
 
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Do nothing."""
+
     def step(self, index: int, kind: str, status: str) -> None:
         """Do nothing."""
 
@@ -52,6 +61,7 @@ class ScaledReporter:
         self._inner, self._start, self._end = inner, start, end
         self.log = inner.log
         self.point = inner.point
+        self.table = inner.table
         self.step = inner.step
         self.check_cancelled = inner.check_cancelled
 

@@ -13,7 +13,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from slimcast.errors import RunNotFound, RunStateError, StoreError
-from slimcast.records import Checkpoint, EventKind, RunState
+from slimcast.jobs.reporter import StoreReporter
+from slimcast.records import Checkpoint, EventKind, RunState, Table
+from slimcast.reporting import ScaledReporter
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast.store.tables import metadata
@@ -355,3 +357,28 @@ def test_everything_is_there_after_opening_again(store: Store, settings: Setting
     finally:
         again.close()
     assert found == kept
+
+
+def test_a_table_is_there_as_it_was_saved_last_in_a_store_that_was_opened_again(store, settings):
+    run, other = store.create_run(make_recipe()), store.create_run(make_recipe())
+    first = Table(name="1-sensitivity", columns=("group", "accuracy"), rows=(("conv1", 0.1 + 0.2),))
+    grown = Table(name="1-sensitivity", columns=first.columns, rows=(*first.rows, ("conv2", None)))
+    history = Table(name="0-netadapt", columns=("iteration",), rows=((1,), (2,)))
+    for table in (first, history, grown):
+        store.save_table(run.id, table)
+    store.close()
+    opened = Store.open(settings)
+    assert opened.tables(run.id) == [history, grown]
+    assert opened.tables(other.id) == []
+    with pytest.raises(RunNotFound):
+        opened.save_table("nosuchrun0", first)
+    opened.close()
+
+
+def test_a_reporters_table_reaches_the_store(store):
+    run = store.create_run(make_recipe())
+    reporter = StoreReporter(store, run.id)
+    ScaledReporter(reporter, 0.0, 0.5).table("0-a", ["group", "macs"], [["conv1", 12]])
+    assert store.tables(run.id) == []
+    reporter.flush()
+    assert store.tables(run.id) == [Table(name="0-a", columns=("group", "macs"), rows=(("conv1", 12),))]

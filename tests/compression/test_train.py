@@ -74,3 +74,20 @@ def test_shifts_move_the_picture_and_invent_no_pixel():
     assert moved.dtype == torch.uint8
     assert not torch.equal(moved, images)
     assert set(np.unique(moved.numpy())) <= set(np.unique(images.numpy()))
+
+
+def test_what_is_done_after_each_step_holds_at_the_end():
+    steps = []
+
+    def empty_the_first_filter(model):
+        steps.append(float(model.conv1.weight.detach()[0].abs().sum()))
+        with torch.no_grad():
+            model.conv1.weight[0] = 0
+
+    model = build(LENET)
+    plan = TrainingPlan(epochs=0.2, batch_size=64, augment=False)
+    fit(model, digits(), plan, reporter=SilentReporter(), after_step=empty_the_first_filter)
+    assert len(steps) > 3
+    assert steps[0] > 0
+    assert torch.count_nonzero(model.conv1.weight[0]) == 0
+    assert torch.count_nonzero(model.conv1.weight[1:]) > 0

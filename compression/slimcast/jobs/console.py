@@ -1,5 +1,6 @@
 """Progress for a person at a terminal; lines of text where there is none. Everything goes to stderr."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from slimcast.jobs.reporter import News
+from slimcast.records import Cell
 
 _STYLES = {"warning": "yellow", "error": "bold red"}
 
@@ -53,6 +55,9 @@ class ConsoleReporter:
 
     def point(self, series: str, x: float, y: float, step: int) -> None:
         """Do nothing: curves are for the web app."""
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Do nothing: ``slimcast show RUN --table NAME`` prints it."""
 
     def step(self, index: int, kind: str, status: str) -> None:
         """Print that a step has started, finished or been skipped."""

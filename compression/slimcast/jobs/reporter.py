@@ -2,10 +2,11 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from slimcast.errors import Cancelled, StoreError
-from slimcast.records import EventKind
+from slimcast.records import Cell, EventKind
 from slimcast.reporting import Reporter, SilentReporter
 from slimcast.store import Store
 
@@ -66,6 +67,12 @@ class StoreReporter:
         """Keep a point of a curve."""
         self._console.point(series, x, y, step)
         self._add(EventKind.POINT, {"series": series, "x": x, "y": y, "step": step})
+
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Keep a table, as it is now."""
+        self._console.table(name, columns, rows)
+        data = {"name": name, "columns": list(columns), "rows": [list(row) for row in rows]}
+        self._add(EventKind.TABLE, data)
 
     def step(self, index: int, kind: str, status: str) -> None:
         """Keep that a step has started, finished or been skipped."""

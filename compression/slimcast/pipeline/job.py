@@ -16,7 +16,7 @@ from slimcast.measure.cost import count_parameters
 from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.state import load_state
 from slimcast.recipe import Recipe
-from slimcast.records import Checkpoint, Variant
+from slimcast.records import Checkpoint, Table, Variant
 from slimcast.settings import Settings
 
 _SMALL_PARAMETERS = 200_000
@@ -32,6 +32,12 @@ class RunStore(Protocol):
 
     def variants(self, run_id: str) -> list[Variant]:
         """Return the run's variants."""
+
+    def tables(self, run_id: str) -> list[Table]:
+        """Return the run's tables."""
+
+    def save_table(self, run_id: str, table: Table) -> None:
+        """Keep a table; it replaces the one of its name."""
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint."""

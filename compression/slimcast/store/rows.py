@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from slimcast.errors import RunNotFound
-from slimcast.records import Event, EventKind, Measurement, Run, RunState, Variant
+from slimcast.records import Event, EventKind, Measurement, Run, RunState, Table, Variant
 from slimcast.store import tables as t
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -34,6 +34,14 @@ def to_run(row: Row[Any]) -> Run:
 def to_event(row: Row[Any]) -> Event:
     """Make a record of a row of `tables.events`."""
     return Event(run_id=row.run_id, seq=row.seq, at=row.at, kind=EventKind(row.kind), data=row.data)
+
+
+def to_table(event: Event) -> Table:
+    """Make a record of an event of the kind ``table``."""
+    data = event.data
+    return Table(
+        name=data["name"], columns=tuple(data["columns"]), rows=tuple(tuple(row) for row in data["rows"])
+    )
 
 
 def to_variants(rows: Iterable[Row[Any]], measured: Iterable[Row[Any]]) -> list[Variant]:

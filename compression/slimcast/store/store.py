@@ -1,15 +1,16 @@
 """The store: every change of a run is one transaction, and what has finished stays as it is."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from slimcast.errors import RunStateError, StoreError
 from slimcast.recipe import Recipe
-from slimcast.records import Checkpoint, Event, EventKind, Run, RunState, Variant
+from slimcast.records import Checkpoint, Event, EventKind, Run, RunState, Table, Variant
 from slimcast.settings import Settings
 from slimcast.store import rows
 from slimcast.store import tables as t
@@ -17,6 +18,7 @@ from slimcast.store.artifacts import ArtifactFiles
 from slimcast.store.database import Database
 
 _OPEN = (RunState.QUEUED, RunState.RUNNING)
+_TABLES_AT_ONCE = 100
 _RESUMABLE = tuple(state for state in RunState if state.can_resume())
 
 
@@ -257,6 +259,23 @@ class Store:
 
     # --- what a run leaves
 
+    def save_table(self, run_id: str, table: Table) -> None:
+        """Save what a step has found out; replaces the table of that name.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        self.add_events(run_id, [(time.time(), EventKind.TABLE, dataclasses.asdict(table))])
+
+    def tables(self, run_id: str) -> list[Table]:
+        """Return a run's tables, each as it was saved last, in the order of their names."""
+        found: dict[str, Table] = {}
+        after = 0
+        while page := self.events(run_id, after=after, kinds=[EventKind.TABLE], limit=_TABLES_AT_ONCE):
+            found |= {event.data["name"]: rows.to_table(event) for event in page}
+            after = page[-1].seq
+        return [found[name] for name in sorted(found)]
+
     def save_variant(self, variant: Variant) -> None:
         """Save a variant and its measurements; replaces the one of that name.
 
@@ -342,7 +361,7 @@ class Store:
             raise RunStateError(f"Run {run.id} is {run.state}: its results do not change any more.")
 
 
-def _names(table: Table) -> list[str]:
+def _names(table: t.Table) -> list[str]:
     return [column.name for column in table.columns]
 
 

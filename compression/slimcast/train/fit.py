@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,13 @@ def fit(
     *,
     reporter: Reporter,
     teacher: nn.Module | None = None,
+    after_step: Callable[[nn.Module], None] | None = None,
 ) -> None:
     """Train in place; the network comes back on the CPU in evaluation mode.
 
     Args:
         teacher: learn from its logits as well (Hinton, Vinyals and Dean 2015, arXiv:1503.02531).
+        after_step: is given the network after each step of the optimizer, such as to keep weights at zero.
 
     Raises:
         StepError: the loss is no longer a number.
@@ -93,7 +96,16 @@ def fit(
         model.to(memory_format=torch.channels_last)
     if teacher is not None:
         teacher.to(device).eval()
-    _train_batches(model, data, plan, device=device, precision=precision, reporter=reporter, teacher=teacher)
+    _train_batches(
+        model,
+        data,
+        plan,
+        device=device,
+        precision=precision,
+        reporter=reporter,
+        teacher=teacher,
+        after_step=after_step,
+    )
     # Contiguous again, so that what is saved does not depend on the machine it was trained on.
     model.to("cpu").to(memory_format=torch.contiguous_format)
     model.eval()
@@ -108,6 +120,7 @@ def _train_batches(
     precision: Precision,
     reporter: Reporter,
     teacher: nn.Module | None,
+    after_step: Callable[[nn.Module], None] | None,
 ) -> None:
     batches = _Batches(data, plan, device)
     total = max(1, math.ceil(plan.epochs * batches.per_epoch))
@@ -125,6 +138,8 @@ def _train_batches(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
         optimizer.step()
+        if after_step is not None:
+            after_step(model)
         schedule.step()
         curve.add(index, loss.detach(), logits.detach(), labels)
         if (index + 1) % batches.per_epoch == 0 or index + 1 == total:
