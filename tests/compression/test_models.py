@@ -1,9 +1,14 @@
+import json
+
 import pytest
 import torch
+from safetensors.torch import save
+from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, load_weights
+from slimcast.models.factors import Factors, factorized
 from slimcast.models.state import load_state, save_state
 from slimcast.prune.structured import prune
 from slimcast.reporting import SilentReporter
@@ -71,3 +76,32 @@ def test_weights_of_another_network_are_refused(tmp_path):
         load_weights(build(_spec("lenet5", 1)), path)
     with pytest.raises(ModelError, match="Cannot read"):
         load_weights(build(_spec("lenet5", 1)), tmp_path / "missing.safetensors")
+
+
+def test_factors_in_the_place_of_layers_survive_saving_and_loading(tmp_path):
+    spec = _spec("lenet5")
+    model = build(spec)
+    core = nn.Conv2d(4, 5, 5, stride=1, padding=(0, 0), groups=1, bias=False)
+    model.conv2 = Factors(nn.Conv2d(6, 4, 1, bias=False), core, nn.Conv2d(5, 16, 1))
+    model.fc1 = Factors(nn.Linear(400, 7, bias=False), nn.Linear(7, 120))
+    path = tmp_path / "factors.safetensors"
+    path.write_bytes(save_state(model.eval(), spec))
+    loaded, _ = load_state(path)
+    image = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(image), model(image))
+    assert list(factorized(loaded)) == ["conv2", "fc1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [("nosuch", [{"kind": "linear", "in_features": 1, "out_features": 1, "bias": True}]),
+     ("fc1", [{"kind": "lambda"}]), ("fc1", [{"kind": "linear", "evil": 1}])],
+)  # fmt: skip
+def test_factors_that_cannot_be_are_refused(name, description, tmp_path):
+    spec = _spec("lenet5")
+    structure = {"network": spec.to_dict(), "groups": {}, "factors": {name: description}}
+    path = tmp_path / "wrong.safetensors"
+    path.write_bytes(save(build(spec).state_dict(), metadata={"slimcast": json.dumps(structure)}))
+    with pytest.raises(ModelError, match="factors"):
+        load_state(path)

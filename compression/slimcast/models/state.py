@@ -5,6 +5,7 @@ Nothing is pickled: the catalog builds the network, then each layer is refitted 
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, check_fits
+from slimcast.models.factors import Description, describe, factorized, restored
 
 _KEY = "slimcast"
 
@@ -24,8 +26,10 @@ def save_state(model: nn.Module, spec: NetworkSpec) -> bytes:
         name: m.groups for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.groups > 1
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    structure = json.dumps({"format": 1, "network": spec.to_dict(), "groups": groups}, sort_keys=True)
-    return save(tensors, metadata={_KEY: structure})
+    structure: dict[str, Any] = {"format": 1, "network": spec.to_dict(), "groups": groups}
+    if factors := {name: describe(module) for name, module in factorized(model).items()}:
+        structure["factors"] = factors
+    return save(tensors, metadata={_KEY: json.dumps(structure, sort_keys=True)})
 
 
 def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
@@ -41,13 +45,23 @@ def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
         structure = json.loads(metadata[_KEY])
         spec = NetworkSpec(**structure["network"])
         groups: dict[str, int] = structure["groups"]
+        factors: dict[str, Description] = dict(structure.get("factors", {}))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is no checkpoint of Slimcast, or it is damaged: {error}") from error
     model = build(spec)
+    _put_factors(model, factors)
     _refit(model, tensors, groups)
     check_fits(model, tensors, str(path))
     model.load_state_dict(tensors)
     return model.eval(), spec
+
+
+def _put_factors(model: nn.Module, factors: dict[str, Description]) -> None:
+    for name, description in factors.items():
+        try:
+            model.set_submodule(name, restored(description), strict=True)
+        except (AttributeError, ValueError) as error:
+            raise ModelError(f"The checkpoint has factors of {name!r}, which the network lacks.") from error
 
 
 def _refit(model: nn.Module, tensors: dict[str, torch.Tensor], groups: dict[str, int]) -> None:
