@@ -1,6 +1,7 @@
 """What all tests share: time limits that know how fast the machine is, and what a slow one leaves out."""
 
 import os
+import time
 
 import pytest
 
@@ -9,15 +10,25 @@ from support_wait import PATIENCE
 TOO_SLOW = 5.0
 """Times slower than usual. What takes a minute on an ordinary machine then takes longer than a CI job may."""
 
+LONGEST_TEST_S = 1200
+"""No test takes longer on any machine, unless it hangs."""
+
+_STARTED = time.monotonic()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run tests marked slow on a slow machine as well")
+    parser.addoption(
+        "--minutes",
+        type=float,
+        help="start no test after so many minutes; the rest is skipped, with that reason",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     # Before pytest-timeout reads it.
-    os.environ.setdefault("PYTEST_TIMEOUT", str(int(300 * PATIENCE)))
+    os.environ.setdefault("PYTEST_TIMEOUT", str(int(min(LONGEST_TEST_S, 300 * PATIENCE))))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,6 +38,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("slow") is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.option.minutes
+    if minutes is not None and time.monotonic() - _STARTED > 60 * minutes:
+        pytest.skip(f"the {minutes:g} minutes of --minutes are over")
 
 
 def pytest_report_header() -> str:
