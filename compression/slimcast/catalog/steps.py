@@ -19,6 +19,16 @@ STEPS: Registry[KindInfo] = Registry(
             citation="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023, arXiv:2301.12900",
         ),
         KindInfo(
+            name="sparsify",
+            title="Sparsify",
+            description="Set the smallest weights to zero: a smaller file once it is compressed; "
+            "dense kernels gain no speed.",
+            impl="slimcast.recipe:SparsifyStep",
+            citation="Han et al., Learning both Weights and Connections for Efficient Neural Networks, "
+            "NIPS 2015, arXiv:1506.02626; rounds: Zhu and Gupta 2017, arXiv:1710.01878; "
+            "N:M: Mishra et al., Accelerating Sparse Deep Neural Networks, 2021, arXiv:2104.08378",
+        ),
+        KindInfo(
             name="finetune",
             title="Fine-tune",
             description="Train a compressed model on, with or without a teacher.",

@@ -4,6 +4,7 @@ from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.pipeline.job import Job
+from slimcast.pipeline.sparsifying import zeros_to_hold
 from slimcast.prune.structured import prune
 from slimcast.recipe import PruneStep
 from slimcast.reporting import ScaledReporter
@@ -37,7 +38,8 @@ def run_pruning(
             epoch_offset=round_index * step.finetune_epochs,
         )
         part = ScaledReporter(reporter, (round_index + 0.2) / step.rounds, (round_index + 1) / step.rounds)
-        fit(trained, job.data, plan, reporter=part)
+        hold = zeros_to_hold(job, index, trained)
+        fit(trained, job.data, plan, reporter=part, after_step=hold)
 
     pruned, report = prune(
         model,

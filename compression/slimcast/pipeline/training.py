@@ -4,6 +4,7 @@ from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.pipeline.job import Job, baseline
+from slimcast.pipeline.sparsifying import zeros_to_hold
 from slimcast.recipe import FinetuneStep, TrainStep
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import fit
@@ -20,7 +21,10 @@ def epochs_of(step: TrainStep | FinetuneStep) -> float:
 def run_training(
     job: Job, index: int, step: TrainStep | FinetuneStep, model: nn.Module, reporter: ScaledReporter
 ) -> nn.Module:
-    """Train in place, with the unpruned network as teacher where the step asks for one."""
+    """Train in place, with the unpruned network as teacher where the step asks for one.
+
+    Weights that a step `sparsify` has emptied stay zero.
+    """
     rate = MODELS[job.recipe.model.name].learning_rate
     distill = step.distill if isinstance(step, FinetuneStep) else None
     if isinstance(step, FinetuneStep):
@@ -39,5 +43,6 @@ def run_training(
         step=index,
     )
     teacher = baseline(job, index) if distill else None
-    fit(model, job.data, plan, reporter=reporter, teacher=teacher)
+    hold = zeros_to_hold(job, index, model)
+    fit(model, job.data, plan, reporter=reporter, teacher=teacher, after_step=hold)
     return model

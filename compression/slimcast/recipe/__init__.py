@@ -7,6 +7,7 @@ from slimcast.recipe.document import Recipe, Step
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget
 from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import Distillation, FinetuneStep, TrainStep
 
@@ -19,6 +20,7 @@ __all__ = [
     "PruneTarget",
     "QuantizeStep",
     "Recipe",
+    "SparsifyStep",
     "Step",
     "TrainStep",
     "load_recipe",

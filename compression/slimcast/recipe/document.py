@@ -10,12 +10,15 @@ from pydantic import Field, model_validator
 from slimcast.recipe.part import Part
 from slimcast.recipe.pruning import PruneStep
 from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import FinetuneStep, TrainStep
 
 QUANTIZE_LAST = "'quantize' makes the final artifact: no step can follow it"
 
-Step = Annotated[TrainStep | PruneStep | FinetuneStep | QuantizeStep, Field(discriminator="kind")]
+Step = Annotated[
+    TrainStep | PruneStep | SparsifyStep | FinetuneStep | QuantizeStep, Field(discriminator="kind")
+]
 
 
 class Recipe(Part):

@@ -35,6 +35,8 @@ def _plain(item: ErrorDetails) -> str:
     if kind in _BOUNDS:
         limit = next(iter(context.values()))
         return f"must be {_BOUNDS[kind]} {limit:g}{shown}"
+    if kind == "value_error":  # a part's own check
+        return str(context["error"])
     if kind == "literal_error":
         return f"must be {context['expected']}{shown}"
     if kind == "too_short":
