@@ -13,6 +13,7 @@ from slimcast.data.images import resized
 from slimcast.data.load import image_size_for, load_data
 from slimcast.data.samples import write_samples
 from slimcast.errors import DataError
+from slimcast.recipe.subject import DataSpec
 
 
 def test_digits_are_split_once_for_all_by_class():
@@ -41,8 +42,8 @@ def test_resizing_keeps_the_picture():
 
 
 def test_subsets_are_always_the_same_images(tmp_path):
-    one = load_data("digits", root=tmp_path, train_samples=100, test_samples=50)
-    two = load_data("digits", root=tmp_path, train_samples=100, test_samples=50)
+    one = load_data(DataSpec(name="digits", train_samples=100, test_samples=50), root=tmp_path)
+    two = load_data(DataSpec(name="digits", train_samples=100, test_samples=50), root=tmp_path)
     assert one.train_images.shape[0] == 100
     assert np.array_equal(one.train_images, two.train_images)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from slimcast.catalog import DATA
 from slimcast.errors import RecipeError
 from slimcast.recipe import load_recipe, parse_recipe
 
@@ -19,6 +20,7 @@ steps:
 """
 
 KINDS = "finetune, prune, quantize, train"
+SETS = ", ".join(DATA.names())
 NETWORKS = "lenet5, mobilenet_v2"
 STATIC_ONLY = "unknown name 'x'; known: static"
 
@@ -78,7 +80,7 @@ steps:
     ("change", "path", "message"),
     [
         (("name: lenet5}", "name: lenet6}"), "model.name", f"unknown name 'lenet6'; known: {NETWORKS}"),
-        (("digits}", "digitz}"), "data.name", "unknown name 'digitz'; known: digits, mnist"),
+        (("digits}", "digitz}"), "data.name", f"unknown name 'digitz'; known: {SETS}"),
         (("kind: train", "kind: trane"), "steps.0", f"unknown step 'trane'; known: {KINDS}"),
         (("kind: quantize", "kind: quantize, method: x"), "steps.3.method", STATIC_ONLY),
         (("{macs: 0.4}", "{macs: 0.4}, criterion: l9"), "steps.1.criterion", "unknown name 'l9'; known: l2"),

@@ -10,12 +10,18 @@ class DataInfo(KindInfo):
     """A data set. `impl` is called as ``load(root: Path) -> ImageData``.
 
     Attributes:
-        classes: number of classes. channels: 1 grey, 3 RGB. image_size: its own side, pixels.
+        classes: number of classes; 0: known only once it is loaded.
+        channels: 1 grey, 3 RGB. image_size: its own side, pixels.
+        flips: whether a mirrored image is still of its class, so that training may mirror it.
+        needs_path: whether a recipe must say where it is. `impl` is then called as
+            ``load(root: Path, *, path: str, side: int, channels: int) -> ImageData``.
     """
 
     classes: int
     channels: int
     image_size: int
+    flips: bool = False
+    needs_path: bool = False
 
 
 DATA: Registry[DataInfo] = Registry(
@@ -40,6 +46,39 @@ DATA: Registry[DataInfo] = Registry(
             classes=10,
             channels=1,
             image_size=28,
+        ),
+        DataInfo(
+            name="fashion_mnist",
+            title="Fashion-MNIST",
+            description="60 000 training and 10 000 test images of clothes and shoes, 28x28 grey.",
+            impl="slimcast.data.fashion_mnist:load",
+            citation="Xiao, Rasul and Vollgraf, Fashion-MNIST, 2017, arXiv:1708.07747",
+            classes=10,
+            channels=1,
+            image_size=28,
+            flips=True,
+        ),
+        DataInfo(
+            name="cifar10",
+            title="CIFAR-10",
+            description="50 000 training and 10 000 test photographs of ten classes, 32x32 RGB.",
+            impl="slimcast.data.cifar:load_cifar10",
+            citation="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+            classes=10,
+            channels=3,
+            image_size=32,
+            flips=True,
+        ),
+        DataInfo(
+            name="cifar100",
+            title="CIFAR-100",
+            description="50 000 training and 10 000 test photographs of a hundred classes, 32x32 RGB.",
+            impl="slimcast.data.cifar:load_cifar100",
+            citation="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+            classes=100,
+            channels=3,
+            image_size=32,
+            flips=True,
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Load a data set of the catalog at the size, and with as many samples, as a recipe asks for."""
+"""Load a data set of the catalog as a recipe asks for it: size, channels, subset, validation split."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,9 @@ import numpy as np
 
 from slimcast.catalog import DATA, MODELS
 from slimcast.data.images import ImageData, resized
-
-_SUBSET_SEED = 7
+from slimcast.data.subset import split, subset
+from slimcast.errors import DataError
+from slimcast.recipe.subject import DataSpec
 
 
 def image_size_for(model: str, data: str, image_size: int | None) -> int:
@@ -16,40 +17,63 @@ def image_size_for(model: str, data: str, image_size: int | None) -> int:
     return image_size or max(DATA[data].image_size, MODELS[model].image_size)
 
 
-def load_data(
-    name: str,
-    *,
-    root: Path,
-    image_size: int | None = None,
-    train_samples: int | None = None,
-    test_samples: int | None = None,
-) -> ImageData:
-    """Return the data set.
+def load_data(spec: DataSpec, *, root: Path, image_size: int | None = None) -> ImageData:
+    """Return the data set that a recipe asks for, always with the same images.
+
+    The subset is taken first, then the validation images are held back from it.
 
     Args:
-        name: its name in the catalog.
+        spec: the recipe's part `data`.
         root: folder of data sets.
-        image_size: side in pixels; None keeps the data's own.
-        train_samples, test_samples: how many to keep, always the same ones; None keeps all.
+        image_size: side in pixels; None takes the recipe's, else the data's own.
 
     Raises:
         UnknownKind: the catalog has no such data set.
-        DataError: it is missing or damaged.
+        DataError: it is missing or damaged, or cannot give what is asked for.
     """
-    data: ImageData = DATA[name].load()(root)
-    train = _subset(len(data.train_labels), train_samples)
-    test = _subset(len(data.test_labels), test_samples)
-    data = replace(
+    entry = DATA[spec.name]
+    side = image_size or spec.image_size or entry.image_size
+    whole: ImageData = entry.load()(root)
+    data = resized(_held_back(_subset(whole, spec), spec), side, spec.channels)
+    data = _normalised(data, spec)
+    return data if spec.flips is None else replace(data, flips=spec.flips)
+
+
+def _subset(data: ImageData, spec: DataSpec) -> ImageData:
+    train = subset(data.train_labels, spec.train_samples)
+    test = subset(data.test_labels, spec.test_samples)
+    return replace(
         data,
-        train_images=data.train_images[train],
+        train_images=_taken(data.train_images, train),
         train_labels=data.train_labels[train],
-        test_images=data.test_images[test],
+        test_images=_taken(data.test_images, test),
         test_labels=data.test_labels[test],
     )
-    return resized(data, image_size or data.image_size)
 
 
-def _subset(count: int, wanted: int | None) -> slice | np.ndarray:
-    if wanted is None or wanted >= count:
-        return slice(None)
-    return np.sort(np.random.default_rng(_SUBSET_SEED).permutation(count)[:wanted])
+def _held_back(data: ImageData, spec: DataSpec) -> ImageData:
+    if spec.validation is None:
+        return data
+    kept, held = split(data.train_labels, spec.validation)
+    return replace(
+        data,
+        train_images=_taken(data.train_images, kept),
+        train_labels=data.train_labels[kept],
+        validation_images=_taken(data.train_images, held),
+        validation_labels=data.train_labels[held],
+    )
+
+
+def _taken(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return images if len(chosen) == len(images) else images[chosen]
+
+
+def _normalised(data: ImageData, spec: DataSpec) -> ImageData:
+    mean, std = spec.mean or data.mean, spec.std or data.std
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != data.channels:
+            raise DataError(
+                f"data.{name} has {len(values)} values, but the images have {data.channels} channels: "
+                "give one value for each channel, or set data.channels."
+            )
+    return replace(data, mean=mean, std=std)

@@ -22,12 +22,26 @@ def load(root: Path) -> ImageData:
     Raises:
         DataError: a file is missing and cannot be downloaded, or is damaged.
     """
-    folder = root / "MNIST" / "raw"
-    if any(_find(folder, name) is None for name, _ in _FILES.values()):
-        _download(root)
+    return load_layout(root, "MNIST", tuple(str(digit) for digit in range(10)))
+
+
+def load_layout(root: Path, name: str, labels: tuple[str, ...]) -> ImageData:
+    """Return a set of ten classes in MNIST's files and sizes, from ``NAME/raw/`` below the data root.
+
+    Args:
+        root: folder of data sets.
+        name: of the folder, and of torchvision's class that can download the set.
+        labels: names of the classes.
+
+    Raises:
+        DataError: a file is missing and cannot be downloaded, or is damaged.
+    """
+    folder = root / name / "raw"
+    if any(_find(folder, file) is None for file, _ in _FILES.values()):
+        _download(root, name)
     arrays = {
-        key: _read(folder, name, count, images=key.endswith("images"))
-        for key, (name, count) in _FILES.items()
+        key: _read(folder, file, count, images=key.endswith("images"))
+        for key, (file, count) in _FILES.items()
     }
     mean, std = statistics(arrays["train_images"][..., None])
     return ImageData(
@@ -35,7 +49,7 @@ def load(root: Path) -> ImageData:
         train_labels=arrays["train_labels"].astype(np.int64),
         test_images=arrays["test_images"][..., None],
         test_labels=arrays["test_labels"].astype(np.int64),
-        labels=tuple(str(digit) for digit in range(10)),
+        labels=labels,
         mean=mean,
         std=std,
     )
@@ -49,7 +63,7 @@ def _find(folder: Path, name: str) -> Path | None:
 def _read(folder: Path, name: str, count: int, *, images: bool) -> np.ndarray:
     path = _find(folder, name)
     if path is None:
-        raise DataError(f"MNIST lacks {folder / name} (or {name}.gz).")
+        raise DataError(f"{folder.parent.name} lacks {folder / name} (or {name}.gz).")
     array = read_idx(path, 3 if images else 1)
     expected = (count, 28, 28) if images else (count,)
     if array.shape != expected:
@@ -59,18 +73,18 @@ def _read(folder: Path, name: str, count: int, *, images: bool) -> np.ndarray:
     return array
 
 
-def _download(root: Path) -> None:
-    folder = root / "MNIST" / "raw"
-    missing = [name for name, _ in _FILES.values() if _find(folder, name) is None]
+def _download(root: Path, name: str) -> None:
+    folder = root / name / "raw"
+    missing = [file for file, _ in _FILES.values() if _find(folder, file) is None]
     try:
-        from torchvision.datasets import MNIST
+        from torchvision import datasets
 
-        MNIST(str(root), train=True, download=True)
+        getattr(datasets, name)(str(root), train=True, download=True)
     except (OSError, RuntimeError, ImportError) as error:
-        files = ", ".join(f"{name}.gz" for name in missing)
+        files = ", ".join(f"{file}.gz" for file in missing)
         raise DataError(
-            f"MNIST is not complete and could not be downloaded ({_first_line(error)}). "
-            f"Put {files} into {folder}, or point SLIMCAST_DATA_ROOT to a folder that has MNIST/raw."
+            f"{name} is not complete and could not be downloaded ({_first_line(error)}). "
+            f"Put {files} into {folder}, or point SLIMCAST_DATA_ROOT to a folder that has {name}/raw."
         ) from error
 
 

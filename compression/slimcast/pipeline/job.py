@@ -78,13 +78,7 @@ def prepare(recipe: Recipe, run_id: str, store: RunStore, settings: Settings) ->
     size = image_size_for(recipe.model.name, recipe.data.name, recipe.data.image_size)
     if size < MODELS[recipe.model.name].image_size:  # said here, before a large set is loaded
         build(NetworkSpec(model=recipe.model.name, classes=1, channels=1, image_size=size))
-    data = load_data(
-        recipe.data.name,
-        root=settings.data_root,
-        image_size=size,
-        train_samples=recipe.data.train_samples,
-        test_samples=recipe.data.test_samples,
-    )
+    data = load_data(recipe.data, root=settings.data_root, image_size=size)
     network = NetworkSpec(
         model=recipe.model.name, classes=len(data.labels), channels=data.channels, image_size=size
     )

@@ -27,6 +27,8 @@ def run_recipe(
     """
     reporter.progress(0.0, f"Loading {recipe.data.name}")
     job = prepare(recipe, run_id, store, settings)
+    for note in job.data.notes:
+        reporter.log(note, "warning")
     reporter.check_cancelled()
     done = _finished_steps(job)
     model = initial(job) if done == 0 else restore(job, done - 1)

@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from slimcast.errors import RecipeError
+from slimcast.recipe.data_checks import data_problems
 from slimcast.recipe.document import QUANTIZE_LAST, Recipe
 from slimcast.recipe.names import unknown_names
 from slimcast.recipe.problems import explain
@@ -29,7 +30,7 @@ def parse_recipe(text: str) -> Recipe:
         raise RecipeError([(where, str(problem))]) from error
     if not isinstance(document, dict):
         raise RecipeError([("", "expected a mapping with the keys name, model, data and steps")])
-    problems = unknown_names(document) + _steps_after_quantize(document)
+    problems = unknown_names(document) + data_problems(document) + _steps_after_quantize(document)
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:

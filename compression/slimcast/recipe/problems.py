@@ -65,7 +65,7 @@ _PLAIN = {
     "bool_parsing": "must be true or false",
     "model_type": _MAPPING,
     "model_attributes_type": _MAPPING,
-    "tuple_type": "must be a list of steps",
+    "tuple_type": "must be a list",
     "too_long": "has too many entries",
 }
 

@@ -1,8 +1,29 @@
 """Which network, and which data."""
 
-from pydantic import Field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from slimcast.recipe.part import Part
+
+
+def _amount(value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value is None or whole or (isinstance(value, float) and 0 < value < 1):
+        return value
+    raise PydanticCustomError(
+        "amount",
+        "must be a count (a whole number of at least 1) or a share (between 0 and 1), but is {given}",
+        {"given": repr(value)},
+    )
+
+
+Amount = Annotated[int | float, BeforeValidator(_amount)]
+"""A count of images (a whole number) or a share of them (a number between 0 and 1)."""
+
+_LEVEL = Annotated[float, Field(ge=0, le=1)]
+_SPREAD = Annotated[float, Field(gt=0, le=10)]
 
 
 class ModelSpec(Part):
@@ -16,6 +37,44 @@ class DataSpec(Part):
     """Which data. `image_size` in pixels (square); None: the data's own, or the network's minimum."""
 
     name: str
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        title="Folder",
+        description="Where a set without a place of its own is: a path, relative ones below the data root.",
+    )
     image_size: int | None = Field(default=None, ge=8, le=512)
-    train_samples: int | None = Field(default=None, ge=1, title="Training samples", description="None: all.")
-    test_samples: int | None = Field(default=None, ge=1, title="Test samples", description="None: all.")
+    channels: Literal[1, 3] | None = Field(
+        default=None, title="Channels", description="1 grey, 3 RGB; None: the data's own."
+    )
+    train_samples: Amount | None = Field(
+        default=None,
+        title="Training images",
+        description="A count, or a share between 0 and 1; None: all. Classes stay in proportion.",
+    )
+    test_samples: Amount | None = Field(
+        default=None,
+        title="Test images",
+        description="A count, or a share between 0 and 1; None: all. Classes stay in proportion.",
+    )
+    validation: Amount | None = Field(
+        default=None,
+        title="Validation images",
+        description="Held back from the training images for choices, such as when to stop: a count, or a "
+        "share between 0 and 1.",
+    )
+    flips: bool | None = Field(
+        default=None,
+        title="Mirrored images are right",
+        description="Whether training may mirror images; None: as the data's entry says.",
+    )
+    mean: tuple[_LEVEL, ...] | None = Field(
+        default=None,
+        title="Mean",
+        description="Of each channel, pixels taken as 0 to 1: what given weights were trained with. "
+        "None: measured on the training images.",
+    )
+    std: tuple[_SPREAD, ...] | None = Field(
+        default=None, title="Standard deviation", description="Of each channel, as `mean`."
+    )

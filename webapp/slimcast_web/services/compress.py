@@ -186,6 +186,7 @@ def _short(number: float) -> float:
 def _guess(recipe: Recipe) -> Draft:
     """Read off what the form can show; whether that is all is for the caller to check."""
     found: dict[str, Any] = {"keep_macs": 100, "int8": False}
+    samples = recipe.data.train_samples
     for step in recipe.steps:
         if step.kind == "train":
             found |= {"epochs": step.epochs, "batch_size": step.batch_size}
@@ -201,7 +202,7 @@ def _guess(recipe: Recipe) -> Draft:
         model=recipe.model.name,
         data=recipe.data.name,
         image_size=recipe.data.image_size or 0,
-        train_samples=recipe.data.train_samples or 0,
+        train_samples=samples if isinstance(samples, int) else 0,
         seed=recipe.seed,
         **found,
     )
