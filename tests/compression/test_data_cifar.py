@@ -126,7 +126,7 @@ def test_a_download_is_checked_and_only_the_wanted_files_are_taken(tmp_path, mon
         "wanted.bin": b"new",
         "there.bin": b"old",
     }
-    with pytest.raises(DataError, match="expected 0{32}"):
+    with pytest.raises(DataError, match=r"expected 0{32}"):
         fetch.fetch(replace(archive, md5="0" * 32), folder, ("other.bin",), title="A")
     with pytest.raises(DataError, match=r"the archive lacks other\.bin"):
         fetch.fetch(archive, folder, ("other.bin",), title="A")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from slimcast.catalog import DATA
+from slimcast.catalog import DATA, MODELS, STEPS
 from slimcast.errors import RecipeError
 from slimcast.recipe import load_recipe, parse_recipe
 
@@ -19,9 +19,9 @@ steps:
   - {kind: quantize}
 """
 
-KINDS = "finetune, prune, quantize, train"
+KINDS = ", ".join(STEPS.names())
 SETS = ", ".join(DATA.names())
-NETWORKS = "lenet5, mobilenet_v2"
+NETWORKS = ", ".join(MODELS.names())
 STATIC_ONLY = "unknown name 'x'; known: static"
 
 
@@ -107,7 +107,7 @@ def test_one_problem(change: tuple[str, str], path: str, message: str):
 
 def test_a_wrong_step_is_not_also_a_missing_one():
     assert _problems(GOOD.split("  - ")[0] + "  - {kind: trane}") == [
-        ("steps.0", "unknown step 'trane'; known: finetune, prune, quantize, train")
+        ("steps.0", f"unknown step 'trane'; known: {KINDS}")
     ]
 
 
