@@ -2,13 +2,14 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import save, save_file
 from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.factors import Factors, factorized
+from slimcast.models.resnet_cifar import PaddingShortcut
 from slimcast.models.state import load_state, save_state
 from slimcast.prune.structured import prune
 from slimcast.reporting import SilentReporter
@@ -105,3 +106,37 @@ def test_factors_that_cannot_be_are_refused(name, description, tmp_path):
     path.write_bytes(save(build(spec).state_dict(), metadata={"slimcast": json.dumps(structure)}))
     with pytest.raises(ModelError, match="factors"):
         load_state(path)
+
+
+def test_option_a_copies_every_other_pixel_and_pads_with_zeros():
+    images = torch.rand(2, 16, 9, 9)
+    shortcut = PaddingShortcut(16, 32, stride=2)
+    wanted = torch.nn.functional.pad(images[:, :, ::2, ::2], (0, 0, 0, 0, 8, 8))
+    assert torch.equal(shortcut(images), wanted)
+
+
+def test_option_a_stays_untrained_through_pruning_saving_and_loading(tmp_path):
+    spec = _spec("resnet20", 3)
+    image = torch.rand(2, 3, 32, 32)
+    pruned, _ = prune(
+        build(spec), image[:1], criterion="l2", macs=0.4, rounds=2, round_to=2, reporter=SilentReporter()
+    )
+    path = tmp_path / "pruned.safetensors"
+    path.write_bytes(save_state(pruned, spec))
+    for model in (pruned, load_state(path)[0]):
+        shortcuts = [m for m in model.modules() if isinstance(m, PaddingShortcut)]
+        assert len(shortcuts) == 2
+        for shortcut in shortcuts:
+            assert shortcut.out_channels < 64
+            assert not shortcut.weight.requires_grad
+            assert set(shortcut.weight.unique().tolist()) == {0.0, 1.0}
+            assert int(shortcut.weight.sum(1).max()) == 1  # each output copies one input at most
+
+
+def test_weights_without_the_fixed_ones_of_option_a_load(tmp_path):
+    model = build(_spec("resnet20", 3), seed=5)
+    path = tmp_path / "published.safetensors"
+    save_file({k: v for k, v in model.state_dict().items() if "shortcut" not in k}, path)
+    other = build(_spec("resnet20", 3), seed=6)
+    load_weights(other, path)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in model.state_dict().items())

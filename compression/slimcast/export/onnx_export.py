@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from slimcast.errors import ModelError, StepError
 from slimcast.export.graph import GraphBuilder
-from slimcast.export.operators import FUNCTIONS, MODULES
+from slimcast.export.operators import FUNCTIONS, writer_of
 from slimcast.measure.cost import count_exported_parameters
 from slimcast.measure.files import weights_of
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, InputSpec
@@ -62,10 +62,18 @@ def export_onnx(
     return proto
 
 
+class _Tracer(fx.Tracer):
+    """Keeps modules whole that have a writer, subclasses that compute the same included."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return writer_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+
 def folded(model: nn.Module) -> fx.GraphModule:
     """Return a traced copy in evaluation mode, each batch norm folded into the convolution before it."""
     try:
-        traced = fx.symbolic_trace(copy.deepcopy(model).cpu().eval())
+        network = copy.deepcopy(model).cpu().eval()
+        traced = fx.GraphModule(network, _Tracer().trace(network))
     except (TypeError, fx.proxy.TraceError) as error:
         raise ModelError(f"The network cannot be traced for export: {error}") from error
     modules = dict(traced.named_modules())
@@ -102,7 +110,7 @@ def _write(graph: GraphBuilder, node: fx.Node, modules: dict[str, nn.Module], va
     if node.op == "call_module":
         module = modules[str(node.target)]
         parameter: Any = module
-        writer = MODULES.get(type(module))
+        writer = writer_of(module)
         what = type(module).__name__
     else:
         writer = FUNCTIONS.get(node.target)

@@ -123,3 +123,14 @@ FUNCTIONS: dict[Any, Writer] = {
     "flatten": _flatten,
 }
 """Written by the function that is called, or by the tensor's method."""
+
+
+def writer_of(module: nn.Module) -> Writer | None:
+    """Return how a module is written; None when it has to be traced into.
+
+    A subclass is written as its base when it computes the same: when it has the base's own `forward`.
+    """
+    for kind in type(module).__mro__:
+        if kind in MODULES:
+            return MODULES[kind] if type(module).forward is kind.forward else None
+    return None

@@ -10,6 +10,7 @@ from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.errors import ModelError
+from slimcast.models.resnet_cifar import PaddingShortcut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +35,10 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
         ModelError: it cannot be built for such images.
     """
     entry = MODELS[spec.model]
-    if spec.image_size < entry.image_size:
+    if spec.image_size < entry.smallest:
         raise ModelError(
-            f"{entry.title} needs at least {entry.image_size} pixels a side, not {spec.image_size}. "
-            f"Set data.image_size to {entry.image_size} or more."
+            f"{entry.title} needs at least {entry.smallest} pixels a side, not {spec.image_size}. "
+            f"Set data.image_size to {entry.smallest} or more."
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -57,8 +58,18 @@ def load_weights(model: nn.Module, path: Path) -> None:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"Cannot read the weights {path}: {error}. Expected a .safetensors file.") from error
+    tensors = fixed_weights(model) | tensors
     check_fits(model, tensors, str(path))
     model.load_state_dict(tensors)
+
+
+def fixed_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights that are part of the architecture, not of the training; files may lack them."""
+    return {
+        f"{name}.weight": module.weight.detach()
+        for name, module in model.named_modules()
+        if isinstance(module, PaddingShortcut)
+    }
 
 
 def check_fits(model: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None:

@@ -76,7 +76,7 @@ def prepare(recipe: Recipe, run_id: str, store: RunStore, settings: Settings) ->
         ModelError: the network cannot be built for such images.
     """
     size = image_size_for(recipe.model.name, recipe.data.name, recipe.data.image_size)
-    if size < MODELS[recipe.model.name].image_size:  # said here, before a large set is loaded
+    if size < MODELS[recipe.model.name].smallest:  # said here, before a large set is loaded
         build(NetworkSpec(model=recipe.model.name, classes=1, channels=1, image_size=size))
     data = load_data(recipe.data, root=settings.data_root, image_size=size)
     network = NetworkSpec(
