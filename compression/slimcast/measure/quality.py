@@ -3,6 +3,7 @@
 import numpy as np
 
 from slimcast.reporting import Reporter
+from slimcast.timing import batch_time
 from slimcast_edge.runtime import Runtime
 
 _BATCH = 250
@@ -13,7 +14,8 @@ def logits_of(runtime: Runtime, images: np.ndarray, *, reporter: Reporter) -> np
     parts = []
     for start in range(0, len(images), _BATCH):
         reporter.check_cancelled()
-        parts.append(runtime.run(np.ascontiguousarray(images[start : start + _BATCH])))
+        with batch_time():
+            parts.append(runtime.run(np.ascontiguousarray(images[start : start + _BATCH])))
     return np.concatenate(parts)
 
 

@@ -16,7 +16,7 @@ from slimcast.measure.cost import count_parameters
 from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.state import load_state
 from slimcast.recipe import Recipe
-from slimcast.records import Checkpoint, Table, Variant
+from slimcast.records import Checkpoint, Run, Table, Variant
 from slimcast.settings import Settings
 
 _SMALL_PARAMETERS = 200_000
@@ -26,6 +26,9 @@ class RunStore(Protocol):
     """What the pipeline asks of the store."""
 
     artifacts: Any
+
+    def run(self, id_or_prefix: str) -> Run:
+        """Return a run by its id, or by the beginning of it."""
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """Return the run's checkpoints."""
@@ -48,7 +51,7 @@ class RunStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that stays the same during a run."""
+    """All that stays the same during a run. `cache_folder` is for what may be lost; None: keep nothing."""
 
     recipe: Recipe
     run_id: str
@@ -56,6 +59,7 @@ class Job:
     data: ImageData
     network: NetworkSpec
     threads: int
+    cache_folder: Path | None = None
 
     @property
     def example(self) -> torch.Tensor:
@@ -83,7 +87,13 @@ def prepare(recipe: Recipe, run_id: str, store: RunStore, settings: Settings) ->
         model=recipe.model.name, classes=len(data.labels), channels=data.channels, image_size=size
     )
     return Job(
-        recipe=recipe, run_id=run_id, store=store, data=data, network=network, threads=_threads_for(network)
+        recipe=recipe,
+        run_id=run_id,
+        store=store,
+        data=data,
+        network=network,
+        threads=_threads_for(network),
+        cache_folder=settings.home / "cache",
     )
 
 

@@ -6,10 +6,12 @@ from torch import nn
 from slimcast.pipeline.artifacts import save
 from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
 from slimcast.pipeline.steps import RUNNERS
+from slimcast.pipeline.teachers import check_teachers
 from slimcast.recipe import Recipe
 from slimcast.records import Variant
 from slimcast.reporting import Reporter, ScaledReporter
 from slimcast.settings import Settings
+from slimcast.timing import running_stopwatch
 
 _LOADING_SHARE = 0.02
 _STEP_OVERHEAD = 0.5  # of an epoch: export and measurements after each step
@@ -25,10 +27,23 @@ def run_recipe(
         SlimcastError: a step failed; what is finished stays.
         Cancelled: somebody cancelled the run.
     """
+    with running_stopwatch() as watch:
+        variants = _run_steps(recipe, run_id, store, settings, reporter)
+    reporter.log(
+        f"Training and evaluation batches took {watch.share:.1%} of {watch.total_s:.1f} s; the rest went "
+        "into loading, export, measurement and saving"
+    )
+    return variants
+
+
+def _run_steps(
+    recipe: Recipe, run_id: str, store: RunStore, settings: Settings, reporter: Reporter
+) -> list[Variant]:
     reporter.progress(0.0, f"Loading {recipe.data.name}")
     job = prepare(recipe, run_id, store, settings)
     for note in job.data.notes:
         reporter.log(note, "warning")
+    check_teachers(job)
     reporter.check_cancelled()
     done = _finished_steps(job)
     model = initial(job) if done == 0 else restore(job, done - 1)

@@ -3,12 +3,16 @@
 from torch import nn
 
 from slimcast.catalog import MODELS
-from slimcast.pipeline.job import Job, baseline
+from slimcast.pipeline.job import Job
+from slimcast.pipeline.precision import precision_for
 from slimcast.pipeline.sparsifying import zeros_to_hold
+from slimcast.pipeline.teachers import find_teacher
 from slimcast.recipe import FinetuneStep, TrainStep
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.plan import TrainingPlan
+from slimcast.train.optimize import SGD_RATE_FACTOR
+from slimcast.train.plan import Augmentation, TrainingPlan
+from slimcast.train.recalibrate import reestimate_batch_norm
 
 _FINETUNE_RATE = 0.1  # of the network's rate for training from scratch
 
@@ -21,28 +25,62 @@ def epochs_of(step: TrainStep | FinetuneStep) -> float:
 def run_training(
     job: Job, index: int, step: TrainStep | FinetuneStep, model: nn.Module, reporter: ScaledReporter
 ) -> nn.Module:
-    """Train in place, with the unpruned network as teacher where the step asks for one.
+    """Train in place, with a teacher where the step names one.
 
     Weights that a step `sparsify` has emptied stay zero.
     """
-    rate = MODELS[job.recipe.model.name].learning_rate
-    distill = step.distill if isinstance(step, FinetuneStep) else None
-    if isinstance(step, FinetuneStep):
-        rate *= _FINETUNE_RATE
-    plan = TrainingPlan(
+    teacher = find_teacher(job, index, step.distill.teacher) if step.distill else None
+    plan = _plan(job, index, step, model, reporter)
+    hold = zeros_to_hold(job, index, model)
+    fit(model, job.data, plan, reporter=reporter, teacher=teacher, after_step=hold)
+    if step.recalibrate_batches:
+        count = reestimate_batch_norm(
+            model,
+            job.data,
+            batches=step.recalibrate_batches,
+            batch_size=step.batch_size,
+            seed=job.seed(index, 1),
+            reporter=reporter,
+        )
+        reporter.log(f"Measured the statistics of {count} batch norms anew")
+    return model
+
+
+def _plan(
+    job: Job, index: int, step: TrainStep | FinetuneStep, model: nn.Module, reporter: ScaledReporter
+) -> TrainingPlan:
+    distill = step.distill
+    return TrainingPlan(
         epochs=step.epochs,
         batch_size=step.batch_size,
-        learning_rate=step.learning_rate or rate,
+        learning_rate=step.learning_rate or _default_rate(job, step),
         optimizer=step.optimizer,
         weight_decay=step.weight_decay,
+        schedule=step.schedule,
+        warmup_epochs=step.warmup_epochs,
         label_smoothing=step.label_smoothing,
-        augment=step.augment,
+        augment=Augmentation(**step.augment.model_dump()),
+        gradient_clip=step.gradient_clip or None,
+        ema_decay=step.ema_decay,
+        patience=step.patience,
+        precision=precision_for(
+            job,
+            model,
+            batch_size=step.batch_size,
+            numbers=step.precision,
+            channels_last=step.channels_last,
+            reporter=reporter,
+        ),
         seed=job.seed(index),
         temperature=distill.temperature if distill else 1.0,
         teacher_weight=distill.weight if distill else 0.0,
+        feature_weight=distill.feature_weight if distill and distill.features else 0.0,
         step=index,
     )
-    teacher = baseline(job, index) if distill else None
-    hold = zeros_to_hold(job, index, model)
-    fit(model, job.data, plan, reporter=reporter, teacher=teacher, after_step=hold)
-    return model
+
+
+def _default_rate(job: Job, step: TrainStep | FinetuneStep) -> float:
+    rate = MODELS[job.recipe.model.name].learning_rate
+    if isinstance(step, FinetuneStep):
+        rate *= _FINETUNE_RATE
+    return rate * SGD_RATE_FACTOR if step.optimizer == "sgd" else rate

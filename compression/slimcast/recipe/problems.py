@@ -39,6 +39,8 @@ def _plain(item: ErrorDetails) -> str:
         return str(context["error"])
     if kind == "literal_error":
         return f"must be {context['expected']}{shown}"
+    if kind == "value_error":  # of a validator of ours
+        return str(context["error"])
     if kind == "too_short":
         return "must have at least one step"
     return _PLAIN[kind] + shown if kind in _PLAIN else item["msg"]

@@ -1,70 +1,32 @@
-"""Train a network on a whole set held in memory as uint8."""
+"""Train a network, from images in memory or on the disk."""
 
 import math
-import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import closing
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from slimcast.data.choice import images_for_choice
 from slimcast.data.images import ImageData
-from slimcast.errors import StepError
+from slimcast.measure.cost import count_macs
 from slimcast.reporting import Reporter
-from slimcast.train.augment import shifted
+from slimcast.timing import batch_time
+from slimcast.train.average import MovingAverage
+from slimcast.train.batches import Batch, Batches
+from slimcast.train.curve import Curve
+from slimcast.train.distill import Lesson
+from slimcast.train.evaluate import accuracy, accuracy_on, default_device, logits_of
 from slimcast.train.memory import keep_freed_memory
+from slimcast.train.optimize import make_optimizer, rate_schedule, set_rate, train_mode
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.precision import Precision, choose
+from slimcast.train.stopping import EarlyStopping
 
-_POINTS_PER_EPOCH = 40
-_MIN_SECONDS_BETWEEN_REPORTS = 0.1
-_SGD_RATE_FACTOR = 25  # SGD with momentum wants a larger rate than AdamW, for which rates are given
-_LARGEST_GRADIENT = 5.0
-_EVALUATION_BATCH = 500
+__all__ = ["accuracy", "default_device", "fit", "logits_of"]
 
-
-class _Batches:
-    """Draws shuffled, augmented batches: normalised float (B, C, H, W) and labels (B,)."""
-
-    def __init__(self, data: ImageData, plan: TrainingPlan, device: torch.device) -> None:
-        self._images = torch.from_numpy(data.train_images).to(device)
-        self._labels = torch.from_numpy(data.train_labels).to(device)
-        self._normalise = Normaliser(data, device)
-        self._generator = torch.Generator().manual_seed(plan.seed)
-        self._size = min(plan.batch_size, len(data.train_labels))
-        self._augment = plan.augment
-        self._order = torch.empty(0, dtype=torch.int64)
-        self.per_epoch = max(1, len(data.train_labels) // self._size)
-
-    def next(self) -> tuple[Tensor, Tensor]:
-        if len(self._order) < self._size:
-            self._order = torch.randperm(len(self._labels), generator=self._generator)
-        chosen, self._order = self._order[: self._size], self._order[self._size :]
-        chosen = chosen.to(self._images.device)
-        images = self._images[chosen]
-        if self._augment:
-            images = shifted(images, self._generator)
-        return self._normalise(images), self._labels[chosen]
-
-
-class Normaliser:
-    """Brings uint8 (N, H, W, C) to float32 (N, C, H, W) as the network wants it; channels last in memory."""
-
-    def __init__(self, data: ImageData, device: torch.device) -> None:
-        std = torch.tensor(data.std, device=device)
-        self._scale = 1 / (255 * std)
-        self._shift = -torch.tensor(data.mean, device=device) / std
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return the normalised batch."""
-        return (images.float() * self._scale + self._shift).permute(0, 3, 1, 2)
-
-
-def default_device() -> torch.device:
-    """Return the GPU when there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+Hook = Callable[[nn.Module], None]
 
 
 def fit(
@@ -74,184 +36,134 @@ def fit(
     *,
     reporter: Reporter,
     teacher: nn.Module | None = None,
-    after_step: Callable[[nn.Module], None] | None = None,
+    after_backward: Hook | None = None,
+    after_step: Hook | None = None,
 ) -> None:
     """Train in place; the network comes back on the CPU in evaluation mode.
 
+    Frozen weights stay as they are, and so do the statistics of frozen batch norms. On one machine, with the
+    same number of threads, the same plan gives the same weights (on a GPU as far as cuDNN allows).
+
     Args:
-        teacher: learn from its logits as well (Hinton, Vinyals and Dean 2015, arXiv:1503.02531).
+        model: the network; None of its weights may be replaced while it trains, only changed.
+        data: what to learn.
+        plan: how.
+        reporter: is told curves, accuracies and progress.
+        teacher: learn from it as well, as the plan's weights say; is moved to the device.
+        after_backward: is given the network when gradients are there, before they are clipped.
         after_step: is given the network after each step of the optimizer, such as to keep weights at zero.
 
     Raises:
-        StepError: the loss is no longer a number.
+        StepError: the loss is no longer a number, or every weight is frozen.
         Cancelled: somebody cancelled the run.
     """
     keep_freed_memory()
     device = default_device()
-    precision = choose(model, device)
+    precision = plan.precision or choose(model, device, macs=_macs(model, data))
     reporter.log(f"Training on {device.type}, {precision.describe()}, {torch.get_num_threads()} threads")
     torch.manual_seed(plan.seed)  # dropout
-    model.to(device)
-    if precision.channels_last:
-        model.to(memory_format=torch.channels_last)
-    if teacher is not None:
-        teacher.to(device).eval()
-    _train_batches(
-        model,
-        data,
-        plan,
-        device=device,
-        precision=precision,
-        reporter=reporter,
-        teacher=teacher,
-        after_step=after_step,
-    )
-    # Contiguous again, so that what is saved does not depend on the machine it was trained on.
-    model.to("cpu").to(memory_format=torch.contiguous_format)
-    model.eval()
+    for network in (model,) if teacher is None else (model, teacher.eval()):
+        network.to(device)
+        if precision.channels_last:
+            network.to(memory_format=torch.channels_last)
+    training = _Training(model, data, plan, _Setting(device, precision, reporter))
+    training.after_backward, training.after_step = after_backward, after_step
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            training.run(teacher)
+    finally:
+        # Contiguous again, so that what is saved does not depend on the machine it was trained on.
+        model.to("cpu").to(memory_format=torch.contiguous_format)
+        model.eval()
 
 
-def _train_batches(
-    model: nn.Module,
-    data: ImageData,
-    plan: TrainingPlan,
-    *,
-    device: torch.device,
-    precision: Precision,
-    reporter: Reporter,
-    teacher: nn.Module | None,
-    after_step: Callable[[nn.Module], None] | None,
-) -> None:
-    batches = _Batches(data, plan, device)
-    total = max(1, math.ceil(plan.epochs * batches.per_epoch))
-    optimizer = _optimizer(model, plan)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
-    curve = _Curve(plan, batches.per_epoch, total, reporter)
-    model.train()
-    for index in range(total):
-        reporter.check_cancelled()
-        images, labels = batches.next()
+@dataclass(frozen=True)
+class _Setting:
+    device: torch.device
+    precision: Precision
+    reporter: Reporter
+
+
+class _Training:
+    """One training: what changes from batch to batch."""
+
+    def __init__(self, model: nn.Module, data: ImageData, plan: TrainingPlan, setting: _Setting) -> None:
+        self.model, self.data, self.plan, self.setting = model, data, plan, setting
+        self.after_backward: Hook | None = None
+        self.after_step: Hook | None = None
+        self._batches = Batches(data, plan, setting.device)
+        self._total = max(1, math.ceil(plan.epochs * self._batches.per_epoch))
+        self._optimizer = make_optimizer(model, plan)
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._rate = rate_schedule(plan, total=self._total, per_epoch=self._batches.per_epoch)
+        self._curve = Curve(plan, self._batches.per_epoch, self._total, setting.reporter)
+        self._average = MovingAverage(model, plan.ema_decay) if plan.ema_decay else None
+        self._stopping = EarlyStopping(plan.patience) if plan.patience is not None else None
+
+    def run(self, teacher: nn.Module | None) -> None:
+        """Train to the end, or until there is nothing better to be had."""
+        check, last = self.setting.reporter.check_cancelled, self._total - 1
+        lesson = Lesson(self.model, self.plan, self.setting.precision, teacher)
+        with lesson, closing(self._batches.take(self._total, check)) as batches:
+            train_mode(self.model)
+            for index in range(self._total):
+                check()
+                with batch_time():
+                    batch = next(batches)
+                    loss, logits = self._step(index, batch, lesson)
+                self._curve.add(index, loss, logits, batch.labels)
+                if (index + 1) % self._batches.per_epoch and index != last:
+                    continue
+                if self._evaluate(index):
+                    break
+                train_mode(self.model)
+        if self._average is not None:
+            self._average.copy_to(self.model)
+        if self._stopping is not None:
+            self._stopping.restore(self.model)
+
+    def _step(self, index: int, batch: Batch, lesson: Lesson) -> tuple[torch.Tensor, torch.Tensor]:
+        device, precision = self.setting.device, self.setting.precision
         with torch.autocast(device.type, torch.bfloat16, enabled=precision.bfloat16):
-            logits = model(images)
-            loss = _loss(logits, labels, plan, _teach(teacher, images, plan))
-        optimizer.zero_grad()
+            logits = self.model(batch.images)
+        loss = lesson.loss(logits, batch)
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
-        optimizer.step()
-        if after_step is not None:
-            after_step(model)
-        schedule.step()
-        curve.add(index, loss.detach(), logits.detach(), labels)
-        if (index + 1) % batches.per_epoch == 0 or index + 1 == total:
-            share = accuracy(model, data, device=device, reporter=reporter)
-            curve.test(index, share)
-            model.train()
+        if self.after_backward is not None:
+            self.after_backward(self.model)
+        if self.plan.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self._trained, self.plan.gradient_clip, foreach=True)
+        set_rate(self._optimizer, self.plan.learning_rate * self._rate(index))
+        self._optimizer.step()
+        if self.after_step is not None:
+            self.after_step(self.model)
+        if self._average is not None:
+            self._average.update()
+        return loss.detach(), logits.detach()
 
-
-def _optimizer(model: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
-    # Biases and norm layers are not decayed: that would only pull the scales down.
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in model.parameters() if p.ndim > 1]},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if plan.optimizer == "sgd":
-        rate = plan.learning_rate * _SGD_RATE_FACTOR
-        return torch.optim.SGD(
-            groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay / 20
-        )
-    return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=True)
-
-
-def _rate(step: int, total: int) -> float:
-    """Return the share of the peak rate: linear warm-up over the first tenth, then half a cosine."""
-    warm = max(1, min(total // 10, 500))
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm))) + 1e-3
-
-
-def _teach(teacher: nn.Module | None, images: Tensor, plan: TrainingPlan) -> Tensor | None:
-    if teacher is None or plan.teacher_weight == 0:
-        return None
-    with torch.no_grad():
-        return teacher(images)
-
-
-def _loss(logits: Tensor, labels: Tensor, plan: TrainingPlan, taught: Tensor | None) -> Tensor:
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=plan.label_smoothing)
-    if taught is None:
-        return loss
-    t = plan.temperature
-    student, wanted = F.log_softmax(logits.float() / t, 1), F.log_softmax(taught.float() / t, 1)
-    soft = F.kl_div(student, wanted, reduction="batchmean", log_target=True) * t * t
-    return (1 - plan.teacher_weight) * loss + plan.teacher_weight * soft
-
-
-class _Curve:
-    """Thins the points of the live curves to what an eye can use."""
-
-    def __init__(self, plan: TrainingPlan, per_epoch: int, total: int, reporter: Reporter) -> None:
-        self._plan, self._per_epoch, self._total, self._reporter = plan, per_epoch, total, reporter
-        self._every = max(1, per_epoch // _POINTS_PER_EPOCH)
-        self._losses: list[Tensor] = []
-        self._hits: list[Tensor] = []
-        self._reported_at = 0.0
-
-    def add(self, index: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self._losses.append(loss)
-        self._hits.append((logits.argmax(1) == labels).float().mean())
-        if (index + 1) % self._every and index + 1 != self._total:
-            return
-        mean_loss = float(torch.stack(self._losses).mean())
-        if not math.isfinite(mean_loss):
-            raise StepError(
-                f"Training diverged: the loss is {mean_loss} after {index + 1} batches. "
-                f"Try a learning_rate below {self._plan.learning_rate:g}."
+    def _evaluate(self, index: int) -> bool:
+        """Tell how good the network is by now, and return whether to stop."""
+        model = self.model if self._average is None else self._average.model
+        reporter, device = self.setting.reporter, self.setting.device
+        shares = {"test": accuracy(model, self.data, device=device, reporter=reporter)}
+        if self._stopping is not None or self.data.validation_images is not None:
+            images, labels = images_for_choice(self.data)
+            shares["validation"] = accuracy_on(
+                model, images, labels, self.data, device=device, reporter=reporter
             )
-        x = self._epoch(index)
-        self._reporter.point("train loss", x, mean_loss, self._plan.step)
-        self._reporter.point("train accuracy", x, float(torch.stack(self._hits).mean()), self._plan.step)
-        self._losses, self._hits = [], []
-        now = time.monotonic()
-        if now - self._reported_at >= _MIN_SECONDS_BETWEEN_REPORTS:
-            self._reported_at = now
-            epoch = f"{x - self._plan.epoch_offset:.1f} of {self._plan.epochs:g}"
-            activity = f"Training, epoch {epoch}, loss {mean_loss:.3f}"
-            self._reporter.progress((index + 1) / self._total, activity)
-
-    def test(self, index: int, share: float) -> None:
-        self._reporter.point("test accuracy", self._epoch(index), share, self._plan.step)
-        self._reporter.log(
-            f"Epoch {self._epoch(index) - self._plan.epoch_offset:.1f} of {self._plan.epochs:g}: "
-            f"test accuracy {share:.2%}"
-        )
-
-    def _epoch(self, index: int) -> float:
-        return self._plan.epoch_offset + (index + 1) / self._per_epoch
+        self._curve.evaluated(index, shares)
+        if self._stopping is None:
+            return False
+        epoch = self._curve.epoch(index)
+        over = self._stopping.is_over(model, shares["validation"], epoch)
+        if over or index + 1 == self._total:
+            reporter.log(
+                f"{'Stopped early after' if over else 'Done after'} {epoch:.1f} epochs; kept the weights of "
+                f"epoch {self._stopping.epoch:.1f}, validation accuracy {self._stopping.best:.2%}"
+            )
+        return over
 
 
-def accuracy(model: nn.Module, data: ImageData, *, device: torch.device, reporter: Reporter) -> float:
-    """Return the share of held-out images whose top answer is right."""
-    logits = logits_of(model, data.test_images, data, device=device, reporter=reporter)
-    return float((logits.argmax(1) == data.test_labels).mean())
-
-
-@torch.no_grad()
-def logits_of(
-    model: nn.Module,
-    images: np.ndarray,
-    data: ImageData,
-    *,
-    reporter: Reporter,
-    device: torch.device | None = None,
-) -> np.ndarray:
-    """Return the logits of images, uint8 (N, H, W, C) -> float32 (N, K); `data` gives mean and deviation."""
-    device = device or torch.device("cpu")
-    normalise = Normaliser(data, device)
-    model.eval()
-    parts = []
-    for start in range(0, len(images), _EVALUATION_BATCH):
-        reporter.check_cancelled()
-        batch = torch.from_numpy(images[start : start + _EVALUATION_BATCH]).to(device)
-        parts.append(model(normalise(batch)).float().cpu().numpy())
-    return np.concatenate(parts)
+def _macs(model: nn.Module, data: ImageData) -> int:
+    example = torch.zeros(1, data.channels, data.image_size, data.image_size)
+    return count_macs(model, example.to(next(model.parameters()).device))

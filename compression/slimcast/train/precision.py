@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-_SMALL_PARAMETERS = 200_000
+SMALL_MACS = 2_000_000
+"""Multiply-accumulates of an image below which there is nothing to gain; LeNet-5 has 0.4 million."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,9 @@ class Precision:
         return f"{numbers}, channels last" if self.channels_last else numbers
 
 
-def choose(model: nn.Module, device: torch.device) -> Precision:
-    """Return the format and layout for a network on a device."""
-    parameters = sum(p.numel() for p in model.parameters())
-    if device.type == "cpu" and parameters < _SMALL_PARAMETERS:
+def choose(model: nn.Module, device: torch.device, *, macs: int) -> Precision:
+    """Return the format and layout for a network of `macs` multiply-accumulates an image, by rule."""
+    if device.type == "cpu" and macs < SMALL_MACS:
         return Precision(bfloat16=False, channels_last=False)
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     depthwise = any(m.groups > 1 and m.groups == m.in_channels for m in convolutions)
