@@ -91,7 +91,7 @@ steps:
         (
             ("temperature: 2", "temp: 2"),
             "steps.2.distill.temp",
-            "unknown field; known: teacher, temperature, weight",
+            "unknown field; known: teacher, temperature, weight, features, feature_weight",
         ),
         (("model: {name: lenet5}", "model: lenet5"), "model", "must be a mapping of fields, but is 'lenet5'"),
         (("name: lenet5-digits", "seed: 1"), "name", "missing; it has no default"),
