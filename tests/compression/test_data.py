@@ -124,7 +124,7 @@ def test_the_real_mnist():
 def test_samples_hold_the_held_out_images_and_their_labels(tmp_path):
     path = tmp_path / "folder" / "digits.npz"
     data = load_digits(tmp_path)
-    assert write_samples("digits", path, root=tmp_path) == len(data.test_labels)
+    assert write_samples(DataSpec(name="digits"), path, root=tmp_path) == len(data.test_labels)
     with np.load(path, allow_pickle=False) as stored:
         np.testing.assert_array_equal(stored["images"], data.test_images)
         assert list(stored["labels"]) == [data.labels[index] for index in data.test_labels]

@@ -58,5 +58,5 @@ def test_a_split_holds_back_each_class_in_proportion():
 def test_as_many_as_possible_are_held_back_and_no_more():
     kept, _ = split(UNEVEN, 997)
     assert sorted(UNEVEN[kept]) == [0, 1, 2]
-    with pytest.raises(DataError, match="998 of 1000 training images cannot be held back"):
+    with pytest.raises(DataError, match="998 of 1000 images cannot be held back"):
         split(UNEVEN, 998)

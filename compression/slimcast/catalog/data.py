@@ -7,14 +7,14 @@ from slimcast_edge.registry import KindInfo, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class DataInfo(KindInfo):
-    """A data set. `impl` is called as ``load(root: Path) -> ImageData``.
+    """A data set. `impl` is called as ``load(root: Path, *, download: bool) -> ImageData``.
 
     Attributes:
         classes: number of classes; 0: known only once it is loaded.
-        channels: 1 grey, 3 RGB. image_size: its own side, pixels.
+        channels: 1 grey, 3 RGB. image_size: its own side, pixels, or what images of any size are brought to.
         flips: whether a mirrored image is still of its class, so that training may mirror it.
         needs_path: whether a recipe must say where it is. `impl` is then called as
-            ``load(root: Path, *, path: str, side: int, channels: int) -> ImageData``.
+            ``load(root: Path, *, path: str, side: int, channels: int, reporter: Reporter) -> ImageData``.
     """
 
     classes: int
@@ -79,6 +79,17 @@ DATA: Registry[DataInfo] = Registry(
             channels=3,
             image_size=32,
             flips=True,
+        ),
+        DataInfo(
+            name="folder",
+            title="Folder of images",
+            description="Your own images: train/CLASS and test/CLASS, or a folder for each class alone.",
+            impl="slimcast.data.folder:load",
+            classes=0,
+            channels=3,
+            image_size=64,
+            flips=True,
+            needs_path=True,
         ),
     ],
 )

@@ -44,12 +44,19 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe 
 def samples(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Name of a data set in the catalog.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.npz", help="Where to write them.")],
+    path: Annotated[
+        str | None, typer.Option(help="Of the set 'folder': where it is, from the data root on.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=8, max=512, help="Side, pixels; default: its own.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="How many at most.")] = None,
 ) -> None:
     """Write held-out images and their labels, for a simulated camera to show."""
     from slimcast.data.samples import write_samples
+    from slimcast.recipe.subject import DataSpec
 
-    count = write_samples(data, out, root=Settings.from_environment().data_root)
-    typer.echo(f"{count} images of {data} are in {out}", err=True)
+    spec = DataSpec(name=data, path=path or None, image_size=size, test_samples=count)
+    written = write_samples(spec, out, root=Settings.from_environment().data_root)
+    typer.echo(f"{written} images of {data} are in {out}", err=True)
 
 
 def serve(

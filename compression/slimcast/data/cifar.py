@@ -61,29 +61,36 @@ _CIFAR100 = _Layout(
 )
 
 
-def load_cifar10(root: Path) -> ImageData:
-    """Return CIFAR-10 from ``cifar-10-batches-bin/``; downloads it when it is not there.
+def load_cifar10(root: Path, *, download: bool = True) -> ImageData:
+    """Return CIFAR-10 from ``cifar-10-batches-bin/``; downloads it when it is not there, and when it may.
 
     Training batches that are missing are left out, and `ImageData.notes` says so: one batch is enough.
 
     Raises:
         DataError: no training batch or no test batch, and no download; or a file is damaged.
     """
-    return _load(root, _CIFAR10)
+    return _load(root, _CIFAR10, download)
 
 
-def load_cifar100(root: Path) -> ImageData:
-    """Return CIFAR-100 with its hundred fine labels from ``cifar-100-binary/``; downloads it when missing.
+def load_cifar100(root: Path, *, download: bool = True) -> ImageData:
+    """Return CIFAR-100 with its hundred fine labels from ``cifar-100-binary/``.
+
+    Downloads it when it is not there, and when it may.
 
     Raises:
         DataError: a file is missing and cannot be downloaded, or is damaged.
     """
-    return _load(root, _CIFAR100)
+    return _load(root, _CIFAR100, download)
 
 
-def _load(root: Path, layout: _Layout) -> ImageData:
+def _load(root: Path, layout: _Layout, download: bool) -> ImageData:
     folder = root / layout.folder
     if not _complete(folder, layout):
+        if not download:
+            wanted = ", ".join(layout.files)
+            raise DataError(
+                f"{layout.title} is not complete: {folder} must hold {wanted}. A run downloads it."
+            )
         fetch(layout.archive, folder, layout.files, title=layout.title)
     there = [folder / name for name in layout.train_files if (folder / name).is_file()]
     parts = [_records(path, layout) for path in there]

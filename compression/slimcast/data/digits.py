@@ -14,8 +14,11 @@ _TEST_SHARE = 0.25
 _SPLIT_SEED = 20_261_121
 
 
-def load(root: Path) -> ImageData:
-    """Return the set, split once and for all by class, a quarter for testing; `root` is not used."""
+def load(root: Path, *, download: bool = True) -> ImageData:
+    """Return the set, split once and for all by class, a quarter for testing.
+
+    It comes with scikit-learn: `root` and `download` are not used.
+    """
     values, labels = _read()
     # Values go from 0 to 16.
     images = np.round(values.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)

@@ -11,10 +11,10 @@ _LABELS = (
 )  # fmt: skip
 
 
-def load(root: Path) -> ImageData:
-    """Return all 70 000 images; downloads them when they are not there.
+def load(root: Path, *, download: bool = True) -> ImageData:
+    """Return all 70 000 images; downloads them when they are not there, and when it may.
 
     Raises:
         DataError: a file is missing and cannot be downloaded, or is damaged.
     """
-    return replace(load_layout(root, "FashionMNIST", _LABELS), flips=True)
+    return replace(load_layout(root, "FashionMNIST", _LABELS, download=download), flips=True)

@@ -50,6 +50,16 @@ class ImageData:
         return int(self.train_images.shape[3])
 
 
+def describe(data: ImageData) -> str:
+    """Return one line: how many images there are for what, of which size and how many classes."""
+    held = "" if data.validation_labels is None else f"{len(data.validation_labels):,} validation, "
+    return (
+        f"{len(data.train_labels):,} training, {held}{len(data.test_labels):,} test images of "
+        f"{data.image_size}x{data.image_size} pixels, {'RGB' if data.channels == 3 else 'grey'}, "
+        f"{len(data.labels)} classes"
+    )
+
+
 def resized(data: ImageData, side: int, channels: int | None = None) -> ImageData:
     """Return the set with square images of `side` pixels, by the rule by which a camera's frames are.
 

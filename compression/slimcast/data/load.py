@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from slimcast.catalog import DATA, MODELS
+from slimcast.data.files import ImageFiles
 from slimcast.data.images import ImageData, resized
 from slimcast.data.subset import split, subset
 from slimcast.errors import DataError
 from slimcast.recipe.subject import DataSpec
+from slimcast.reporting import Reporter
 
 
 def image_size_for(model: str, data: str, image_size: int | None) -> int:
@@ -17,7 +20,9 @@ def image_size_for(model: str, data: str, image_size: int | None) -> int:
     return image_size or max(DATA[data].image_size, MODELS[model].image_size)
 
 
-def load_data(spec: DataSpec, *, root: Path, image_size: int | None = None) -> ImageData:
+def load_data(
+    spec: DataSpec, *, root: Path, image_size: int | None = None, reporter: Reporter | None = None
+) -> ImageData:
     """Return the data set that a recipe asks for, always with the same images.
 
     The subset is taken first, then the validation images are held back from it.
@@ -26,17 +31,43 @@ def load_data(spec: DataSpec, *, root: Path, image_size: int | None = None) -> I
         spec: the recipe's part `data`.
         root: folder of data sets.
         image_size: side in pixels; None takes the recipe's, else the data's own.
+        reporter: hears how far a large folder is read, and can cancel that.
 
     Raises:
         UnknownKind: the catalog has no such data set.
         DataError: it is missing or damaged, or cannot give what is asked for.
+        Cancelled: somebody cancelled the run.
     """
     entry = DATA[spec.name]
     side = image_size or spec.image_size or entry.image_size
-    whole: ImageData = entry.load()(root)
-    data = resized(_held_back(_subset(whole, spec), spec), side, spec.channels)
-    data = _normalised(data, spec)
+    load = entry.load()
+    if entry.needs_path:
+        channels = spec.channels or entry.channels
+        whole = load(root, path=path_of(spec), side=side, channels=channels, reporter=reporter)
+    else:
+        whole = load(root, download=True)
+    data = _normalised(resized(chosen(whole, spec), side, spec.channels), spec)
     return data if spec.flips is None else replace(data, flips=spec.flips)
+
+
+def path_of(spec: DataSpec) -> str:
+    """Return the path of a set that needs one.
+
+    Raises:
+        DataError: the recipe has none.
+    """
+    if spec.path is None:
+        raise DataError(f"data.path is missing: {spec.name!r} needs the folder of its images.")
+    return spec.path
+
+
+def chosen(data: ImageData, spec: DataSpec) -> ImageData:
+    """Return the images that a recipe asks for, with those held back for validation apart.
+
+    Raises:
+        DataError: so many cannot be held back, or the set has validation images of its own.
+    """
+    return _held_back(_subset(data, spec), spec)
 
 
 def _subset(data: ImageData, spec: DataSpec) -> ImageData:
@@ -54,6 +85,10 @@ def _subset(data: ImageData, spec: DataSpec) -> ImageData:
 def _held_back(data: ImageData, spec: DataSpec) -> ImageData:
     if spec.validation is None:
         return data
+    if data.validation_labels is not None:
+        raise DataError(
+            "This data set has validation images of its own: leave data.validation out of the recipe."
+        )
     kept, held = split(data.train_labels, spec.validation)
     return replace(
         data,
@@ -64,8 +99,12 @@ def _held_back(data: ImageData, spec: DataSpec) -> ImageData:
     )
 
 
-def _taken(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    return images if len(chosen) == len(images) else images[chosen]
+def _taken(images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    if len(wanted) == len(images):
+        return images
+    if isinstance(images, ImageFiles):
+        return cast(np.ndarray, images.select(wanted))  # nothing is decoded yet
+    return images[wanted]
 
 
 def _normalised(data: ImageData, spec: DataSpec) -> ImageData:

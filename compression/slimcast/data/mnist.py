@@ -16,29 +16,30 @@ _FILES = {
 }
 
 
-def load(root: Path) -> ImageData:
-    """Return all 70 000 images; downloads them when they are not there.
+def load(root: Path, *, download: bool = True) -> ImageData:
+    """Return all 70 000 images; downloads them when they are not there, and when it may.
 
     Raises:
         DataError: a file is missing and cannot be downloaded, or is damaged.
     """
-    return load_layout(root, "MNIST", tuple(str(digit) for digit in range(10)))
+    return load_layout(root, "MNIST", tuple(str(digit) for digit in range(10)), download=download)
 
 
-def load_layout(root: Path, name: str, labels: tuple[str, ...]) -> ImageData:
+def load_layout(root: Path, name: str, labels: tuple[str, ...], *, download: bool) -> ImageData:
     """Return a set of ten classes in MNIST's files and sizes, from ``NAME/raw/`` below the data root.
 
     Args:
         root: folder of data sets.
         name: of the folder, and of torchvision's class that can download the set.
         labels: names of the classes.
+        download: whether missing files may be downloaded.
 
     Raises:
         DataError: a file is missing and cannot be downloaded, or is damaged.
     """
     folder = root / name / "raw"
     if any(_find(folder, file) is None for file, _ in _FILES.values()):
-        _download(root, name)
+        _download(root, name) if download else _say_what_is_missing(root, name)
     arrays = {
         key: _read(folder, file, count, images=key.endswith("images"))
         for key, (file, count) in _FILES.items()
@@ -71,6 +72,13 @@ def _read(folder: Path, name: str, count: int, *, images: bool) -> np.ndarray:
     if not images and array.max(initial=0) > 9:
         raise DataError(f"{path} holds the label {array.max()}, expected 0 to 9.")
     return array
+
+
+def _say_what_is_missing(root: Path, name: str) -> None:
+    missing = [f"{file}.gz" for file, _ in _FILES.values() if _find(root / name / "raw", file) is None]
+    raise DataError(
+        f"{name} is not complete: {root / name / 'raw'} lacks {', '.join(missing)}. A run downloads it."
+    )
 
 
 def _download(root: Path, name: str) -> None:

@@ -44,8 +44,8 @@ def split(
     classes = len(np.unique(labels))
     if count > len(labels) - classes:
         raise DataError(
-            f"{count} of {len(labels)} training images cannot be held back for validation: "
-            f"at least one of each of the {classes} classes must stay."
+            f"{count} of {len(labels)} images cannot be held back: "
+            f"at least one of each of the {classes} classes must stay to train with."
         )
     order = _in_proportion(labels, seed)
     # The last of a class in this order is the one that stays.

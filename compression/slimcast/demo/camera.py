@@ -8,6 +8,7 @@ from pathlib import Path
 from slimcast.data.samples import write_samples
 from slimcast.errors import FleetError
 from slimcast.fleet import studio_key
+from slimcast.recipe.subject import DataSpec
 from slimcast.settings import Settings
 from slimcast_edge.signing import public_key_to_text
 
@@ -25,7 +26,7 @@ def prepare_camera(settings: Settings, *, hold_frames: int) -> list[str]:
     folder = settings.home / "camera"
     folder.mkdir(parents=True, exist_ok=True)
     images, config = folder / "digits.npz", folder / "edge.toml"
-    write_samples("digits", images, root=settings.data_root)
+    write_samples(DataSpec(name="digits"), images, root=settings.data_root)
     config.write_text(_configuration(settings, images, hold_frames), encoding="utf-8")
     key = public_key_to_text(studio_key(settings).public_key())
     enroll = [*EDGE, "enroll", "--config", str(config), "--key", key]

@@ -17,6 +17,7 @@ from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.state import load_state
 from slimcast.recipe import Recipe
 from slimcast.records import Checkpoint, Run, Table, Variant
+from slimcast.reporting import Reporter
 from slimcast.settings import Settings
 
 _SMALL_PARAMETERS = 200_000
@@ -72,17 +73,20 @@ class Job:
         return (self.recipe.seed * 1_000_003 + step * 1_009 + part) % 2**31
 
 
-def prepare(recipe: Recipe, run_id: str, store: RunStore, settings: Settings) -> Job:
+def prepare(
+    recipe: Recipe, run_id: str, store: RunStore, settings: Settings, *, reporter: Reporter | None = None
+) -> Job:
     """Load the data and choose the number of threads.
 
     Raises:
+        Cancelled: somebody cancelled the run meanwhile.
         DataError: the data are missing or damaged.
         ModelError: the network cannot be built for such images.
     """
     size = image_size_for(recipe.model.name, recipe.data.name, recipe.data.image_size)
     if size < MODELS[recipe.model.name].smallest:  # said here, before a large set is loaded
         build(NetworkSpec(model=recipe.model.name, classes=1, channels=1, image_size=size))
-    data = load_data(recipe.data, root=settings.data_root, image_size=size)
+    data = load_data(recipe.data, root=settings.data_root, image_size=size, reporter=reporter)
     network = NetworkSpec(
         model=recipe.model.name, classes=len(data.labels), channels=data.channels, image_size=size
     )

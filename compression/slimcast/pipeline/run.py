@@ -3,6 +3,7 @@
 import numpy as np
 from torch import nn
 
+from slimcast.data.images import describe
 from slimcast.pipeline.artifacts import save
 from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
 from slimcast.pipeline.steps import RUNNERS
@@ -40,7 +41,8 @@ def _run_steps(
     recipe: Recipe, run_id: str, store: RunStore, settings: Settings, reporter: Reporter
 ) -> list[Variant]:
     reporter.progress(0.0, f"Loading {recipe.data.name}")
-    job = prepare(recipe, run_id, store, settings)
+    job = prepare(recipe, run_id, store, settings, reporter=ScaledReporter(reporter, 0.0, _LOADING_SHARE))
+    reporter.log(describe(job.data))
     for note in job.data.notes:
         reporter.log(note, "warning")
     check_teachers(job)
