@@ -20,7 +20,8 @@ class TestCompress:
     @pytest.mark.parametrize("model", MODELS.names())
     @pytest.mark.parametrize("data", DATA.names())
     def test_every_recommendation_is_a_valid_recipe_that_the_form_can_show_again(self, model, data):
-        draft = compress.recommended(model, data)
+        draft = compress.recommended(model, data, path="uploads/pets")
+        assert bool(draft.path) == DATA[data].needs_path
         text = compress.yaml_of(draft)
         assert compress.problems(text) == []
         assert compress.draft_of(text) == draft

@@ -49,6 +49,13 @@ def load_preset() -> None:
         _load(preset.text)
 
 
+def choose_folder(path: str) -> None:
+    """Make a folder of images the data of the recipe; for use in a callback."""
+    state = st.session_state
+    state["draft-data"], state["draft-path"] = "folder", path
+    _subject_changed()
+
+
 def _form() -> None:
     network, data = st.columns(2)
     with network:
@@ -69,6 +76,13 @@ def _form() -> None:
             on_change=_subject_changed,
         )
         st.caption(DATA[st.session_state["draft-data"]].description)
+        if DATA[st.session_state["draft-data"]].needs_path:
+            st.text_input(
+                "Where it is",
+                placeholder="uploads/NAME",
+                help="A folder; relative to the data root. What is uploaded below comes to uploads/NAME.",
+                **_field("path"),
+            )
     st.slider(
         "Keep this share of the MACs",
         10,
@@ -125,7 +139,7 @@ def _form_changed() -> None:
 
 def _subject_changed() -> None:
     state = st.session_state
-    draft = compress.recommended(state["draft-model"], state["draft-data"])
+    draft = compress.recommended(state["draft-model"], state["draft-data"], state.get("draft-path", ""))
     _fill(draft)
     state[_TEXT] = compress.yaml_of(draft)
     state[_NOTE] = False

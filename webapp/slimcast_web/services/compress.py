@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from slimcast.catalog import DATA
 from slimcast.errors import RecipeError
 from slimcast.recipe import Recipe, load_recipe, parse_recipe
 from slimcast.records import Run
@@ -18,6 +19,7 @@ class Draft:
     """What the form on the Compress page asks for; everything else of a recipe follows from it.
 
     Attributes:
+        path: folder of the images, for data that need one; relative ones lie below the data root.
         keep_macs: share of the multiply-accumulates that remains, in per cent; 100 means no pruning.
         rounds: pruning rounds. between_epochs: training between them. round_to: channels come in multiples.
         finetune_epochs: training after pruning; finetune_rate: its learning rate, 0 means the network's own.
@@ -27,6 +29,7 @@ class Draft:
 
     model: str = "lenet5"
     data: str = "digits"
+    path: str = ""
     keep_macs: int = 40
     int8: bool = True
     epochs: float = 15.0
@@ -58,9 +61,9 @@ class Preset:
     text: str
 
 
-def recommended(model: str, data: str) -> Draft:
+def recommended(model: str, data: str, path: str = "") -> Draft:
     """Return choices that suit a network and a data set; all of them can be changed."""
-    draft = Draft(model=model, data=data)
+    draft = Draft(model=model, data=data, path=path if DATA[data].needs_path else "")
     if model != "lenet5":
         # Wide networks lose nothing by channel counts that suit the kernels.
         draft = replace(draft, round_to=8)
@@ -134,6 +137,8 @@ def _recipes_folder() -> Path:
 
 def _document(draft: Draft) -> dict[str, Any]:
     data: dict[str, Any] = {"name": draft.data}
+    if draft.path:
+        data["path"] = draft.path
     if draft.image_size:
         data["image_size"] = draft.image_size
     if draft.train_samples:
@@ -201,6 +206,7 @@ def _guess(recipe: Recipe) -> Draft:
     return Draft(
         model=recipe.model.name,
         data=recipe.data.name,
+        path=recipe.data.path or "",
         image_size=recipe.data.image_size or 0,
         train_samples=samples if isinstance(samples, int) else 0,
         seed=recipe.seed,
