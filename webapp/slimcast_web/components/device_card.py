@@ -96,17 +96,13 @@ def _telemetry(device: Device) -> None:
     if telemetry is None or not device.online:
         return
     fps, latency, memory, heat = st.columns(4)
-    fps.metric("Frames", f"{telemetry.fps:.1f} fps")
-    p50 = figures.three_digits(telemetry.latency_p50_ms)
-    # The unit stands in the title: beside the number it is too wide.
-    latency.metric("Latency, ms", p50, help="Median (p50) of the frames since the last message.")
-    memory.metric("Memory", f"{telemetry.rss_mb:.0f} MB")
+    # The unit stands in the title: beside the number it is too wide. So is a question mark beside the title.
+    fps.metric("Frames/s", f"{telemetry.fps:.1f}")
+    latency.metric("p50, ms", figures.three_digits(telemetry.latency_p50_ms))
+    memory.metric("RAM, MB", f"{telemetry.rss_mb:.0f}")
     if telemetry.temperature_c is not None:
         throttled = "throttled" if telemetry.throttled else None
-        heat.metric("Temperature", f"{telemetry.temperature_c:.0f} °C", throttled, delta_color="inverse")
+        heat.metric("Heat, °C", f"{telemetry.temperature_c:.0f}", throttled, delta_color="inverse")
     else:
-        heat.metric(
-            "Dropped",
-            figures.count(telemetry.dropped),
-            help="Frames since the start that no slot was free for.",
-        )
+        heat.metric("Dropped", figures.count(telemetry.dropped))
+    st.caption("p50: median latency since the last message. Dropped: frames that came while one was waiting.")
