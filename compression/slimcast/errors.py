@@ -4,6 +4,7 @@
 
     SlimcastError
     ├── RecipeError        a recipe is wrong; `problems` lists everything that is
+    │   └── SearchError    a search file is wrong, in the same manner
     ├── DataError          a data set is missing or damaged
     ├── ModelError         a network cannot be built, or its weights do not fit
     ├── StepError          a step of a recipe could not do its work, or had no effect
@@ -25,10 +26,17 @@ class RecipeError(SlimcastError):
             field reads ``steps.2.target.macs``.
     """
 
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
+    def __init__(self, problems: list[tuple[str, str]], what: str = "recipe") -> None:
         self.problems = problems
-        lines = [f"  {path or 'recipe'}: {message}" for path, message in problems]
-        super().__init__("The recipe has errors:\n" + "\n".join(lines))
+        lines = [f"  {path or what}: {message}" for path, message in problems]
+        super().__init__(f"The {what} has errors:\n" + "\n".join(lines))
+
+
+class SearchError(RecipeError):
+    """A search file is wrong; a path reads ``space.steps.1.criterion``."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(problems, "search")
 
 
 class DataError(SlimcastError):

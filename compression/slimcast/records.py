@@ -88,6 +88,31 @@ class Run:
     worker: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A search over recipes; its trials are runs. Times are Unix times in seconds.
+
+    Attributes:
+        search_yaml: the search file with its recipe inside: it can be taken up without any other file.
+        search_hash: what makes it the same search; the number of trials and of workers is not part of it.
+    """
+
+    id: str
+    name: str
+    search_yaml: str
+    search_hash: str
+    state: RunState
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    heartbeat_at: float | None = None
+    progress: float = 0.0
+    activity: str = ""
+    error: str = ""
+    cancel_requested: bool = False
+    worker: str = ""
+
+
 class EventKind(StrEnum):
     """What a run tells while it goes on."""
 

@@ -11,6 +11,8 @@ _MODULES = [
     "slimcast.store",
     "slimcast.jobs.queue",
     "slimcast.jobs.worker",
+    "slimcast.search",
+    "slimcast.search.run",
     "slimcast.cli",
     "slimcast.fleet",
     "slimcast.fleet.commands",
@@ -42,5 +44,15 @@ def test_no_torch():
 
 def test_help_loads_nothing_heavy():
     statements = "import slimcast.cli\ntry:\n    slimcast.cli.app(['--help'])\nexcept SystemExit:\n    pass"
-    heavy = ("torch", "sqlalchemy", "pydantic", "numpy", "distributed", "paho", "fsspec", "rich.console")
+    heavy = (
+        "torch",
+        "sqlalchemy",
+        "pydantic",
+        "numpy",
+        "distributed",
+        "paho",
+        "optuna",
+        "fsspec",
+        "rich.console",
+    )
     assert _loaded_by(statements, *heavy).endswith("[]")

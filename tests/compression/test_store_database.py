@@ -15,8 +15,9 @@ from sqlalchemy.engine import Engine
 
 from slimcast.errors import StoreError
 from slimcast.records import EventKind, RunState
+from slimcast.search.study import open_storage
 from slimcast.store import Store, database
-from slimcast.store.tables import SCHEMA_REVISION, metadata
+from slimcast.store.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 from support_store import make_recipe, make_settings, make_variant
 from support_wait import PATIENCE
 
@@ -28,7 +29,8 @@ def test_migrations_from_blank_give_the_tables_of_the_code(tmp_path: Path):
     Store.open(settings).close()
     engine = create_engine(settings.database_url)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
     engine.dispose()
 
 
@@ -53,13 +55,33 @@ def test_oldest_schema_with_rows_is_brought_up_to_date(tmp_path: Path):
         assert store.claim(store.requeue(run.id).id, "w")
     finally:
         store.close()
+    with sqlite3.connect(tmp_path / "slimcast.db") as new:
+        assert new.execute("SELECT version_num FROM slimcast_version").fetchall() == [(SCHEMA_REVISION,)]
+        tables = {name for (name,) in new.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    new.close()
+    assert "alembic_version" not in tables  # room for Optuna's
+    assert "search" in tables
+
+
+def test_studies_of_optuna_stand_beside_our_tables(tmp_path: Path):
+    settings = make_settings(tmp_path)
+    store = Store.open(settings)
+    for _ in range(2):
+        open_storage(store.database_url).engine.dispose()
+    store.close()
+    Store.open(settings).close()
+    with sqlite3.connect(tmp_path / "slimcast.db") as both:
+        assert both.execute("SELECT version_num FROM slimcast_version").fetchall() == [(SCHEMA_REVISION,)]
+        [(optunas,)] = both.execute("SELECT version_num FROM alembic_version").fetchall()
+    both.close()
+    assert optunas.startswith("v")
 
 
 def test_database_of_a_newer_version_is_left_alone(tmp_path: Path):
     settings = make_settings(tmp_path)
     Store.open(settings).close()
     with sqlite3.connect(tmp_path / "slimcast.db") as newer:
-        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.execute("UPDATE slimcast_version SET version_num = '9999'")
     newer.close()
     with pytest.raises(StoreError, match=r"newer Slimcast .*9999"):
         Store.open(settings)

@@ -9,15 +9,16 @@ from slimcast.errors import Cancelled, FleetError, RecipeError, RunNotFound
 from slimcast.records import RunState
 from slimcast_edge.errors import SettingsError, SlimcastError, UnknownKind
 
-OK, FAILED, WRONG_USAGE, NOT_FOUND, UNREACHABLE, CANCELLED = 0, 1, 2, 3, 4, 130
+OK, FAILED, WRONG_USAGE, NOT_FOUND, UNREACHABLE, NOTHING_FITS, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 
 EXIT_CODES = """\b
 Exit codes:
   0    done
   1    the work failed
-  2    wrong usage, a wrong setting, or a recipe with errors
-  3    no such run, variant or kind
+  2    wrong usage, a wrong setting, or a recipe or a search with errors
+  3    no such run, search, variant or kind
   4    the broker or the device cannot be reached
+  5    a search has found nothing within its budgets; what it prints is the best that it found
   130  cancelled, or Ctrl-C
 
 State lies in SLIMCAST_HOME. Results go to stdout, progress and errors to stderr."""

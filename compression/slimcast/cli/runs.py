@@ -11,8 +11,8 @@ import typer
 
 from slimcast.cli import output
 from slimcast.cli.exits import CANCELLED, OK, code_of_state
-from slimcast.errors import StoreError
-from slimcast.records import Run, RunState, Variant
+from slimcast.errors import RunNotFound, StoreError
+from slimcast.records import Run, RunState, Search, Variant
 from slimcast.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(
     run_id: Annotated[str, typer.Option("--run-id", hidden=True)] = "",
 ) -> None:
     """Run a recipe here and now, and show the variants that it leaves."""
-    with _open_store() as (settings, store):
+    with open_store() as (settings, store):
         if run_id:
             _execute_and_exit(settings, store, run_id, out, as_json)
         if recipe is None:
@@ -51,7 +51,7 @@ def run(
 
 def resume(run_id: RunId, out: Out = None, as_json: Json = False) -> None:
     """Run a failed, cancelled or interrupted run again, from its last finished step on."""
-    with _open_store() as (settings, store):
+    with open_store() as (settings, store):
         queued = store.requeue(store.run(run_id).id)
         _execute_and_exit(settings, store, queued.id, out, as_json)
 
@@ -62,7 +62,7 @@ def list_runs(
     state: Annotated[RunState | None, typer.Option(help="Only runs in this state.")] = None,
 ) -> None:
     """List runs, newest first."""
-    with _open_store() as (_, store):
+    with open_store() as (_, store):
         found = store.runs(limit=limit, state=state)
     if as_json:
         output.print_json([output.run_document(one) for one in found])
@@ -74,7 +74,7 @@ def list_runs(
 
 def show(run_id: RunId, as_json: Json = False) -> None:
     """Show a run and its variants."""
-    with _open_store() as (_, store):
+    with open_store() as (_, store):
         found = store.run(run_id)
         variants = _with_files(store, found)
     if as_json:
@@ -88,11 +88,17 @@ def show(run_id: RunId, as_json: Json = False) -> None:
         output.print_variants(variants)
 
 
-def cancel(run_id: RunId) -> None:
-    """Cancel a run; it stops within seconds and can be resumed."""
+def cancel(run_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a run or a search.")]) -> None:
+    """Cancel a run or a search; it stops within seconds and can be resumed."""
     from slimcast.jobs.liveness import process_is_alive
 
-    with _open_store() as (_, store):
+    with open_store() as (_, store):
+        search = _search_named(store, run_id)
+        if search is not None:
+            typer.echo(
+                f"Search {search.id}: {store.searches.request_cancel(search.id).state}, cancelling", err=True
+            )
+            return
         found = store.request_cancel(store.run(run_id).id)
         deadline = time.monotonic() + _CANCEL_WAIT_S
         while found.state is RunState.RUNNING and time.monotonic() < deadline:
@@ -101,6 +107,13 @@ def cancel(run_id: RunId) -> None:
             found = store.run(found.id)
     waiting = " (its process is still stopping)" if found.state is RunState.RUNNING else ""
     typer.echo(f"Run {found.id} is {found.state}{waiting}", err=True)
+
+
+def _search_named(store: "Store", id_or_prefix: str) -> Search | None:
+    try:
+        return store.searches.get(id_or_prefix)
+    except RunNotFound:
+        return None
 
 
 def _execute_and_exit(
@@ -168,7 +181,8 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _open_store() -> Iterator[tuple[Settings, "Store"]]:
+def open_store() -> Iterator[tuple[Settings, "Store"]]:
+    """Open settings and store, and close the store at the end."""
     from slimcast.store import Store
 
     settings = Settings.from_environment()

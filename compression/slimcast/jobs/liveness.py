@@ -5,7 +5,7 @@ import socket
 
 import psutil
 
-from slimcast.records import Run
+from slimcast.records import Run, Search
 
 _CLOCK_SLACK_S = 2.0
 
@@ -15,8 +15,8 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def process_is_alive(run: Run) -> bool:
-    """Return whether the process that claimed a run lives on this machine; False where nobody can tell.
+def process_is_alive(run: Run | Search) -> bool:
+    """Return whether the process that claimed it lives on this machine; False where nobody can tell.
 
     An overloaded machine keeps a process from its heartbeat for longer than any limit that would be useful.
     """

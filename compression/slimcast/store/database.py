@@ -12,10 +12,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from slimcast.errors import StoreError
-from slimcast.store.tables import SCHEMA_REVISION
+from slimcast.store.tables import SCHEMA_REVISION, VERSION_TABLE
 
 BUSY_TIMEOUT_S = 15.0
 _WRITE = "slimcast_write"
+_FIRST_REVISION = "0001"  # the one revision that was ever noted in Alembic's own table
 
 
 class Database:
@@ -138,6 +139,7 @@ def migrate(connection: Connection, label: str = "The database") -> None:
         )  # others wait, then find nothing to do
     if _revision(connection) == SCHEMA_REVISION:
         return
+    _adopt_first_revision(connection)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -150,10 +152,26 @@ def migrate(connection: Connection, label: str = "The database") -> None:
         ) from error
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+def _revision(connection: Connection, table: str = VERSION_TABLE) -> str | None:
+    if not inspect(connection).has_table(table):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return connection.execute(text(f"SELECT version_num FROM {table}")).scalar()
+
+
+def _adopt_first_revision(connection: Connection) -> None:
+    """Move what an older Slimcast noted in `alembic_version` into our own table.
+
+    Optuna keeps its revision in a table of that name and would take ours for its own; so ours makes room.
+    """
+    if _revision(connection) is None and _revision(connection, "alembic_version") == _FIRST_REVISION:
+        connection.execute(
+            text(
+                f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
+                f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+            )
+        )
+        connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES ('{_FIRST_REVISION}')"))
+        connection.execute(text("DROP TABLE alembic_version"))
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:

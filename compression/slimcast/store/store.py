@@ -16,6 +16,7 @@ from slimcast.store import rows
 from slimcast.store import tables as t
 from slimcast.store.artifacts import ArtifactFiles
 from slimcast.store.database import Database
+from slimcast.store.searches import Searches
 
 _OPEN = (RunState.QUEUED, RunState.RUNNING)
 _TABLES_AT_ONCE = 100
@@ -32,6 +33,7 @@ class Store:
     def __init__(self, database: Database, artifacts: ArtifactFiles) -> None:
         self._database = database
         self.artifacts = artifacts
+        self.searches = Searches(database)
         self._claims: dict[str, str] = {}
 
     @classmethod
@@ -61,6 +63,11 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
+
+    @property
+    def database_url(self) -> str:
+        """Return the SQLAlchemy URL with its password, for who keeps tables of their own beside ours."""
+        return self._database.url.render_as_string(hide_password=False)
 
     # --- runs
 

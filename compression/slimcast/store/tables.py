@@ -16,8 +16,11 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration: a database that is there already is opened without loading Alembic."""
+
+VERSION_TABLE = "slimcast_version"
+"""Not Alembic's own `alembic_version`: that one belongs to Optuna, whose studies lie in the same database."""
 
 metadata = MetaData(
     naming_convention={
@@ -98,4 +101,25 @@ device_revisions = Table(
     metadata,
     Column("device", String(64), primary_key=True),
     Column("revision", BigInteger, nullable=False),
+)
+
+searches = Table(
+    "search",
+    metadata,
+    Column("id", String(10), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("search_yaml", Text, nullable=False),
+    Column("search_hash", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("heartbeat_at", Double),
+    Column("progress", Double, nullable=False),
+    Column("activity", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("worker", String(200), nullable=False),
+    Index(None, "search_hash", unique=True),
+    Index(None, "state", "id"),
 )

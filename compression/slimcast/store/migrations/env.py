@@ -2,8 +2,10 @@
 
 from alembic import context
 
-from slimcast.store.tables import metadata
+from slimcast.store.tables import VERSION_TABLE, metadata
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.configure(
+    connection=connection, target_metadata=metadata, version_table=VERSION_TABLE, render_as_batch=True
+)
 context.run_migrations()
