@@ -53,8 +53,15 @@ def test_settings_page_lists_every_client_setting(field: str):
 
 @pytest.mark.parametrize(
     "registry",
-    [catalog.MODELS, catalog.DATA, catalog.STEPS, catalog.CRITERIA, catalog.QUANTIZERS],
-    ids=["models", "data", "steps", "criteria", "quantizers"],
+    [
+        catalog.MODELS,
+        catalog.DATA,
+        catalog.STEPS,
+        catalog.CRITERIA,
+        catalog.FACTORIZERS,
+        catalog.QUANTIZERS,
+    ],
+    ids=["models", "data", "steps", "criteria", "factorizers", "quantizers"],
 )
 def test_recipes_page_names_every_catalog_entry(registry):
     page = _page("recipes.md")

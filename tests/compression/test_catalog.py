@@ -12,6 +12,7 @@ _REGISTRIES = {
     "data": catalog.DATA,
     "steps": catalog.STEPS,
     "criteria": catalog.CRITERIA,
+    "factorizers": catalog.FACTORIZERS,
     "quantizers": catalog.QUANTIZERS,
 }
 _ENTRIES = [pytest.param(e, id=f"{s}-{e.name}") for s, registry in _REGISTRIES.items() for e in registry]

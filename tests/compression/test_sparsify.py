@@ -166,6 +166,7 @@ def test_a_recipe_that_cannot_be_meant_is_refused(step, problem):
         parse_recipe(RECIPE.format(step=step))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "share"),
     [

@@ -29,6 +29,14 @@ STEPS: Registry[KindInfo] = Registry(
             "N:M: Mishra et al., Accelerating Sparse Deep Neural Networks, 2021, arXiv:2104.08378",
         ),
         KindInfo(
+            name="factorize",
+            title="Factorize",
+            description="Replace layers by factors of lower rank: fewer multiply-accumulates and parameters.",
+            impl="slimcast.recipe:FactorizeStep",
+            citation="Denton et al., Exploiting Linear Structure Within Convolutional Networks for Efficient "
+            "Evaluation, NIPS 2014, arXiv:1404.0736",
+        ),
+        KindInfo(
             name="finetune",
             title="Fine-tune",
             description="Train a compressed model on, with or without a teacher.",

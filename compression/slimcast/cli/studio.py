@@ -86,7 +86,7 @@ def demo(
 
 
 def _registries() -> dict[str, Registry]:
-    from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS, STEPS
+    from slimcast.catalog import CRITERIA, DATA, FACTORIZERS, MODELS, QUANTIZERS, STEPS
     from slimcast_edge.camera import CAMERAS
     from slimcast_edge.runtime import RUNTIMES
 
@@ -95,6 +95,7 @@ def _registries() -> dict[str, Registry]:
         "data": DATA,
         "steps": STEPS,
         "criteria": CRITERIA,
+        "factorizers": FACTORIZERS,
         "quantizers": QUANTIZERS,
         "cameras": CAMERAS,
         "runtimes": RUNTIMES,

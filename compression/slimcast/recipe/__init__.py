@@ -4,6 +4,7 @@ Torch-free, so that pages and the command line can check a recipe without loadin
 """
 
 from slimcast.recipe.document import Recipe, Step
+from slimcast.recipe.factorize import FactorizeStep
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget
 from slimcast.recipe.quantizing import QuantizeStep
@@ -14,6 +15,7 @@ from slimcast.recipe.training import Distillation, FinetuneStep, TrainStep
 __all__ = [
     "DataSpec",
     "Distillation",
+    "FactorizeStep",
     "FinetuneStep",
     "ModelSpec",
     "PruneStep",

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, model_validator
 
+from slimcast.recipe.factorize import FactorizeStep
+from slimcast.recipe.order import misplaced
 from slimcast.recipe.part import Part
 from slimcast.recipe.pruning import PruneStep
 from slimcast.recipe.quantizing import QuantizeStep
@@ -14,10 +16,9 @@ from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import FinetuneStep, TrainStep
 
-QUANTIZE_LAST = "'quantize' makes the final artifact: no step can follow it"
-
 Step = Annotated[
-    TrainStep | PruneStep | SparsifyStep | FinetuneStep | QuantizeStep, Field(discriminator="kind")
+    TrainStep | PruneStep | SparsifyStep | FactorizeStep | FinetuneStep | QuantizeStep,
+    Field(discriminator="kind"),
 ]
 
 
@@ -32,10 +33,9 @@ class Recipe(Part):
     steps: tuple[Step, ...] = Field(min_length=1, max_length=100)
 
     @model_validator(mode="after")
-    def _quantization_comes_last(self) -> "Recipe":
-        for step in self.steps[:-1]:
-            if step.kind == "quantize":
-                raise ValueError(QUANTIZE_LAST)
+    def _steps_are_in_order(self) -> "Recipe":
+        for _, message in misplaced([step.kind for step in self.steps]):
+            raise ValueError(message)
         return self
 
     @property

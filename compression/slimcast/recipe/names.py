@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS
+from slimcast.catalog import CRITERIA, DATA, FACTORIZERS, MODELS, QUANTIZERS
 from slimcast_edge.registry import Registry
 
 
@@ -18,6 +18,8 @@ def unknown_names(document: dict[str, Any]) -> list[tuple[str, str]]:
             continue
         if step.get("kind") == "prune":
             checks.append((f"steps.{index}.criterion", CRITERIA, step.get("criterion", "l2")))
+        if step.get("kind") == "factorize":
+            checks.append((f"steps.{index}.method", FACTORIZERS, step.get("method", "tucker")))
         if step.get("kind") == "quantize":
             checks.append((f"steps.{index}.method", QUANTIZERS, step.get("method", "static")))
     problems = []

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from slimcast.errors import RecipeError
 from slimcast.recipe.data_checks import data_problems
-from slimcast.recipe.document import QUANTIZE_LAST, Recipe
+from slimcast.recipe.document import Recipe
 from slimcast.recipe.names import unknown_names
+from slimcast.recipe.order import misplaced
 from slimcast.recipe.problems import explain
 
 
@@ -30,7 +31,7 @@ def parse_recipe(text: str) -> Recipe:
         raise RecipeError([(where, str(problem))]) from error
     if not isinstance(document, dict):
         raise RecipeError([("", "expected a mapping with the keys name, model, data and steps")])
-    problems = unknown_names(document) + data_problems(document) + _steps_after_quantize(document)
+    problems = unknown_names(document) + data_problems(document) + _misplaced_steps(document)
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
@@ -53,7 +54,7 @@ def load_recipe(path: Path) -> Recipe:
     return parse_recipe(text)
 
 
-def _steps_after_quantize(document: dict[str, Any]) -> list[tuple[str, str]]:
+def _misplaced_steps(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Find steps that cannot be where they are, even when other errors keep `Recipe` from being built."""
     steps = document.get("steps")
     kinds = (
@@ -61,7 +62,7 @@ def _steps_after_quantize(document: dict[str, Any]) -> list[tuple[str, str]]:
         if isinstance(steps, list)
         else []
     )
-    return [(f"steps.{index}", QUANTIZE_LAST) for index, kind in enumerate(kinds[:-1]) if kind == "quantize"]
+    return [(f"steps.{index}", message) for index, message in misplaced(kinds)]
 
 
 def _in_order(problems: list[tuple[str, str]], document: dict[str, Any]) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ def explain(error: ValidationError) -> list[tuple[str, str]]:
         if item["type"] == "too_short" and in_steps:
             continue  # pydantic does not count the steps that are wrong
         if item["type"] == "value_error" and not item["loc"]:
-            continue  # the order of the steps: `_steps_after_quantize` has said it, and where
+            continue  # the order of the steps: `parse._misplaced_steps` has said it, and where
         problems.append((_path(item["loc"]), _plain(item)))
     return problems
 
