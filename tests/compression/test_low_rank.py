@@ -29,11 +29,11 @@ RECIPE = """
 version: 1
 name: low-rank
 model: {{name: lenet5}}
-data: {{name: digits, train_samples: 400, test_samples: 100}}
+data: {{name: digits, train_samples: 1000, test_samples: 100}}
 steps:
   - {{kind: train, epochs: 2, batch_size: 32}}
   - {step}
-  - {{kind: finetune, epochs: 1, batch_size: 32}}
+  - {{kind: finetune, epochs: 2, batch_size: 32, learning_rate: 0.002}}
   - {{kind: quantize, calibration_samples: 32}}
 """
 
@@ -268,7 +268,9 @@ def test_a_recipe_that_cannot_be_meant_is_refused(step, problem):
 
 
 def test_zeros_are_not_filled_again():
-    text = RECIPE.format(step="{kind: sparsify}").replace("finetune, epochs: 1, batch_size: 32", "factorize")
+    text = RECIPE.format(step="{kind: sparsify}").replace(
+        "finetune, epochs: 2, batch_size: 32, learning_rate: 0.002", "factorize"
+    )
     with pytest.raises(RecipeError, match=r"steps\.2: 'factorize' would fill the zeros"):
         parse_recipe(text)
 

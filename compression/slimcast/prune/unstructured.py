@@ -51,7 +51,7 @@ def sparsify(
     reporter: Reporter,
     after_round: Callable[[nn.Module, int], None] | None = None,
 ) -> nn.Module:
-    """Return a network with the smallest weights at zero; biases and norms stay.
+    """Return a network with the smallest weights at zero; biases, norms and what is not trained stay.
 
     Args:
         model: is left as it is.
@@ -106,7 +106,11 @@ def _chosen(model: nn.Module, plan: SparsityPlan, reporter: Reporter) -> dict[st
     layers = weighted_layers(model)
     check_patterns(plan.keep, layers, "keep")
     check_patterns(plan.ratios, layers, "ratios")
-    chosen = {name: m for name, m in layers.items() if not matches(name, plan.keep)}
+    chosen = {
+        name: layer
+        for name, layer in layers.items()
+        if layer.weight.requires_grad and not matches(name, plan.keep)  # not a fixed shortcut, for one
+    }
     if plan.kept_of is not None:
         m = plan.kept_of[1]
         unfit = [name for name, layer in chosen.items() if layer.weight.shape[1] % m]
