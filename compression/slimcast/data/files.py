@@ -17,7 +17,8 @@ from slimcast_edge.preprocess import prepare
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 """What is decoded, as Pillow names it. Told by the content: the name of a file does not count."""
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
-_MOST_PIXELS = 89_000_000
+_MOST_PIXELS = 64_000_000
+_REDUCED_FROM_PIXELS = 4_000_000
 _MOST_WORKERS = 16
 
 
@@ -80,6 +81,11 @@ class ImageFiles:
         """Return some of the files, by slice or index array; nothing is decoded."""
         return ImageFiles(list(self._paths[chosen]), self.size)
 
+    def sound(self) -> np.ndarray:
+        """Decode everything, and leave out what cannot be decoded, (n, H, W, C)."""
+        images, failed = decode(self.paths, self.size)
+        return np.delete(images, list(failed), axis=0) if failed else images
+
 
 def decode(paths: Sequence[Path], size: InputSpec) -> tuple[np.ndarray, dict[int, str]]:
     """Decode files in worker threads (Pillow lets go of the interpreter meanwhile).
@@ -130,13 +136,21 @@ def _pixels(image: Image.Image, size: InputSpec) -> np.ndarray:
     mode = "L" if size.channels == 1 else "RGB"
     # A JPEG is decoded at an eighth, a quarter or half of its size where that is still large enough.
     image.draft(mode, (size.width, size.height))
-    upright = ImageOps.exif_transpose(image)
+    upright = ImageOps.exif_transpose(_reduced(image, size))
     if upright.mode in {"LA", "PA", "RGBA"} or "transparency" in upright.info:
         coloured = upright.convert("RGBA")
         upright = Image.new("RGBA", coloured.size, "white")
         upright.alpha_composite(coloured)
     pixels = np.asarray(upright.convert(mode))
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _reduced(image: Image.Image, size: InputSpec) -> Image.Image:
+    """Average a large image down by a whole factor first: then the full size is held once, not four times."""
+    factor = min(image.width // size.width, image.height // size.height) // 2
+    if image.width * image.height < _REDUCED_FROM_PIXELS or factor < 2 or image.mode in {"P", "PA", "1"}:
+        return image
+    return image.reduce(factor)
 
 
 def _reason(error: Exception) -> str:

@@ -62,7 +62,9 @@ def load(root: Path, *, path: str, side: int, channels: int, reporter: Reporter 
     """
     opened = open_folder(place_of(root, path), side=side, channels=channels)
     if opened.nbytes > MEMORY_BYTES:
-        return _streamed(opened)
+        data = streamed(opened)
+        count = sum(len(files) for files, _ in opened.splits.values())
+        return replace(data, notes=(f"{count:,} images are read from disk batch by batch", *data.notes))
     return _in_memory(opened, reporter or SilentReporter())
 
 
@@ -118,14 +120,23 @@ def _check(tree: Tree, labels: Mapping[str, np.ndarray], refused: list[Refused])
         raise DataError(f"{tree.folder} has no image {lacking[0]}." + (f" {told}." if told else ""))
 
 
-def _streamed(opened: OpenFolder) -> ImageData:
+def streamed(opened: OpenFolder, *, measured: int = _MEASURED_IMAGES) -> ImageData:
+    """Return the images as files that are decoded when they are asked for.
+
+    Args:
+        opened: the folder.
+        measured: how many of them mean and deviation are taken from.
+
+    Raises:
+        DataError: none of these can be decoded.
+    """
     train, labels = opened.splits["train"]
-    measured = train[subset(labels, _MEASURED_IMAGES)]
-    count = sum(len(files) for files, _ in opened.splits.values())
-    note = f"{count:,} images are more than fits into memory: they are read from disk batch by batch"
+    sound = train.select(subset(labels, measured)).sound()
+    if not len(sound):
+        raise DataError(f"None of {measured} images in {opened.tree.folder} can be decoded.")
     # The array-like that `ImageData` promises for large sets.
     arrays = cast(Mapping[str, tuple[np.ndarray, np.ndarray]], opened.splits)
-    return _as_data(opened, arrays, measured, (note,))
+    return _as_data(opened, arrays, sound)
 
 
 def _in_memory(opened: OpenFolder, reporter: Reporter) -> ImageData:
@@ -155,7 +166,6 @@ def _as_data(
     opened: OpenFolder,
     arrays: Mapping[str, tuple[np.ndarray, np.ndarray]],
     measured: np.ndarray,
-    notes: tuple[str, ...] = (),
 ) -> ImageData:
     mean, std = statistics(measured)
     told = describe_refused(opened.refused)
@@ -171,5 +181,5 @@ def _as_data(
         mean=mean,
         std=std,
         flips=True,
-        notes=(*notes, told) if told else notes,
+        notes=(told,) if told else (),
     )
