@@ -1,5 +1,7 @@
 """Frozen records that all layers share. They import nothing of the engine."""
 
+import csv
+import io
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -160,6 +162,14 @@ class Table:
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+    def to_csv(self) -> str:
+        """Return it as CSV, with a line of heads; what is not known is empty."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return buffer.getvalue()
 
 
 @dataclass(frozen=True, kw_only=True)

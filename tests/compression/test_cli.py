@@ -1,5 +1,7 @@
 """The command line: what it prints where, and its exit codes. The real engine on real digits at the end."""
 
+import csv
+import io
 import json
 import os
 import signal
@@ -14,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 import slimcast
 from slimcast.cli import app
-from slimcast.records import RunState
+from slimcast.records import RunState, Table
 from slimcast.settings import Settings
 from slimcast.store import Store
 from support_store import make_recipe, make_settings, make_variant
@@ -86,6 +88,30 @@ def test_runs_and_show(store: Store):
     table = slim("show", run.id).stdout
     assert "It went wrong." in table
     assert "0-train" in table
+
+
+def test_show_prints_the_tables_of_a_run(store: Store):
+    run = store.create_run(make_recipe("shown"))
+    rows = (("conv1", 0.5, None, 12), ("conv2", 0.5, 1 / 3, 12))
+    columns = ("group", "ratio", "accuracy", "macs")
+    assert slim("show", run.id, "--table", "x").exit_code == 2
+    store.save_table(run.id, Table(name="1-sensitivity", columns=columns, rows=rows))
+    assert "1-sensitivity" in slim("show", run.id).stdout
+    assert slim("show", run.id, "--table", "1-sensitivity").stdout.splitlines()[1:] == [
+        "conv1  0.5    -         12",
+        "conv2  0.5    0.333333  12",
+    ]
+    text = slim("show", run.id, "--table", "1-sensitivity", "--csv").stdout
+    assert [tuple(row) for row in csv.reader(io.StringIO(text))] == [
+        columns,
+        ("conv1", "0.5", "", "12"),
+        ("conv2", "0.5", str(1 / 3), "12"),
+    ]
+    document = json.loads(slim("show", run.id, "--table", "1-sensitivity", "--json").stdout)
+    assert document["rows"] == [list(row) for row in rows]
+    refused = slim("show", run.id, "--table", "2-x")
+    assert refused.exit_code == 2
+    assert "1-sensitivity" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "resume", "cancel"])

@@ -2,10 +2,24 @@
 
 from typing import Any
 
-CATEGORY_COLOURS = {"train": "#0072B2", "prune": "#E69F00", "finetune": "#009E73", "quantize": "#D55E00"}
+CATEGORY_COLOURS = {
+    "train": "#0072B2",
+    "prune": "#E69F00",
+    "sparsify": "#56B4E9",
+    "factorize": "#CC79A7",
+    "finetune": "#009E73",
+    "quantize": "#D55E00",
+}
 """By kind of step; from Okabe and Ito's palette. Charts also give each its own marker shape."""
 
-MARKERS = {"train": "circle", "prune": "diamond", "finetune": "square", "quantize": "star"}
+MARKERS = {
+    "train": "circle",
+    "prune": "diamond",
+    "sparsify": "triangle-up",
+    "factorize": "hexagon",
+    "finetune": "square",
+    "quantize": "star",
+}
 OTHER_COLOUR = "#CC79A7"
 OTHER_MARKER = "cross"
 SERIES_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

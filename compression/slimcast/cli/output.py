@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from slimcast.records import Run, Variant
+from slimcast.records import Cell, Run, Table, Variant
 
 
 def variant_document(variant: Variant, artifact: Path | None) -> dict[str, Any]:
@@ -70,6 +70,11 @@ def print_table(columns: list[str], rows: Iterable[list[str]]) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def print_cells(table: Table) -> None:
+    """Print a table that a step has left."""
+    print_table(list(table.columns), [[_cell(cell) for cell in row] for row in table.rows])
+
+
 def print_variants(variants: Iterable[tuple[Variant, Path | None]]) -> None:
     """Print a table of variants: what each keeps and costs."""
     print_table(
@@ -122,6 +127,12 @@ def stdout_kept_clean() -> Iterator[None]:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
+
+
+def _cell(cell: Cell) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
 def _figure(value: float | None, form: str, factor: float = 1.0) -> str:

@@ -1,6 +1,7 @@
 """Commands that run recipes and look at runs."""
 
 import contextlib
+import dataclasses
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import typer
 from slimcast.cli import output
 from slimcast.cli.exits import CANCELLED, OK, code_of_state
 from slimcast.errors import RunNotFound, StoreError
-from slimcast.records import Run, RunState, Search, Variant
+from slimcast.records import Run, RunState, Search, Table, Variant
 from slimcast.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,11 +73,22 @@ def list_runs(
         typer.echo("There are no runs yet. Start one with: slimcast run RECIPE.yaml", err=True)
 
 
-def show(run_id: RunId, as_json: Json = False) -> None:
-    """Show a run and its variants."""
+def show(
+    run_id: RunId,
+    as_json: Json = False,
+    table: Annotated[
+        str, typer.Option("--table", metavar="NAME", help="Print a table of it, such as 1-sensitivity.")
+    ] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print that table as CSV.")] = False,
+) -> None:
+    """Show a run and its variants, or a table that one of its steps has left."""
     with open_store() as (_, store):
         found = store.run(run_id)
+        tables = {one.name: one for one in store.tables(found.id)}
         variants = _with_files(store, found)
+    if table or as_csv:
+        _show_table(tables, table, as_json=as_json, as_csv=as_csv)
+        return
     if as_json:
         output.print_json(output.run_document(found) | output.result_document(found, variants))
         return
@@ -86,6 +98,20 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     if variants:
         typer.echo()
         output.print_variants(variants)
+    if tables:
+        typer.echo(f"\nTables: {', '.join(tables)}. Print one with: slimcast show {found.id} --table NAME")
+
+
+def _show_table(tables: dict[str, Table], name: str, *, as_json: bool, as_csv: bool) -> None:
+    if name not in tables:
+        known = f"It has: {', '.join(tables)}." if tables else "It has none."
+        raise typer.BadParameter(f"The run has no table {name!r}. {known}", param_hint="--table")
+    if as_json:
+        output.print_json(dataclasses.asdict(tables[name]))
+    elif as_csv:
+        typer.echo(tables[name].to_csv(), nl=False)
+    else:
+        output.print_cells(tables[name])
 
 
 def cancel(run_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a run or a search.")]) -> None:

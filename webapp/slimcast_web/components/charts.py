@@ -13,7 +13,14 @@ from slimcast_web.services.runs import Curve
 from slimcast_web.services.tradeoffs import LATENCY, Cost, Point
 
 _CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-KIND_TITLES = {"train": "Trained", "prune": "Pruned", "finetune": "Fine-tuned", "quantize": "Quantized"}
+KIND_TITLES = {
+    "train": "Trained",
+    "prune": "Pruned",
+    "sparsify": "Sparsified",
+    "factorize": "Factorized",
+    "finetune": "Fine-tuned",
+    "quantize": "Quantized",
+}
 
 
 def curves(lines: Sequence[Curve], boundaries: Sequence[tuple[float, str]], *, title: str, key: str) -> None:
@@ -54,7 +61,7 @@ def curves(lines: Sequence[Curve], boundaries: Sequence[tuple[float, str]], *, t
     )
     figure.update_xaxes(title="epochs", rangemode="tozero")
     figure.update_yaxes(ticksuffix=" %" if share else "")
-    _show(figure, key)
+    show(figure, key)
 
 
 def trade_off(
@@ -94,7 +101,7 @@ def trade_off(
             minor={"ticks": "outside", "ticklen": 3}, dtick="D1" if _narrow(points, cost) else 1
         )
     figure.update_yaxes(title="Accuracy on held-out images", ticksuffix=" %")
-    _show(figure, key)
+    show(figure, key)
 
 
 def _add_kind(
@@ -161,6 +168,7 @@ def _narrow(points: Sequence[Point], cost: Cost) -> bool:
     return bool(values) and max(values) / min(values) < 10
 
 
-def _show(figure: go.Figure, key: str) -> None:
+def show(figure: go.Figure, key: str) -> None:
+    """Put a figure on the page, in the app's look."""
     options: dict[str, Any] = {"config": _CONFIG, "theme": "streamlit", "width": "stretch"}
     st.plotly_chart(figure, key=key, **options)

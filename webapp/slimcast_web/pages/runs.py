@@ -4,7 +4,7 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.records import Run
-from slimcast_web.components import navigation, notices, run_table, run_view
+from slimcast_web.components import navigation, notices, run_table, run_tables, run_view
 from slimcast_web.services import figures, runs
 from slimcast_web.services.runs import RunDetail
 from slimcast_web.services.studio import Studio
@@ -40,6 +40,7 @@ def _body(opened: Studio, was_live: bool) -> None:
     run_view.curves(detail)
     st.subheader("Variants")
     run_view.variants(detail.variants)
+    run_tables.show(detail.run, detail.tables)
     with st.expander("Log", expanded=True, icon=":material/notes:"):
         run_view.log(detail.log)
     with st.expander("Recipe", icon=":material/description:"):

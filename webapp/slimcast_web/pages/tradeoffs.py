@@ -33,6 +33,8 @@ def show() -> None:
     charts.trade_off(points, front, cost, log=log, chosen=key, key="trade-off")
     point = by_key[key]
     variant_view.against_baseline(tradeoffs.baseline(points, point), point)
+    if note := tradeoffs.zeros_note(points, point):
+        st.caption(note)
     _actions(points, point)
     variant_view.table(points, front)
     st.caption(

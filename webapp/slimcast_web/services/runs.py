@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from slimcast.errors import RecipeError
 from slimcast.recipe import parse_recipe
-from slimcast.records import Event, EventKind, Run, RunState, Variant
+from slimcast.records import Event, EventKind, Run, RunState, Table, Variant
+from slimcast_web.services import tables
 from slimcast_web.services.studio import Studio
 
 LOG_LINES = 400
@@ -34,7 +35,12 @@ class StepLine:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDetail:
-    """Everything about one run. `boundaries`: (epochs, step's kind) where each step's curves begin."""
+    """Everything about one run.
+
+    Attributes:
+        boundaries: (epochs, step's kind) where each step's curves begin.
+        tables: what its steps have found out.
+    """
 
     run: Run
     steps: list[StepLine]
@@ -43,6 +49,7 @@ class RunDetail:
     log: list[str]
     variants: list[Variant]
     boundaries: list[tuple[float, str]] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
 
     @property
     def is_live(self) -> bool:
@@ -88,6 +95,7 @@ def detail(studio: Studio, run_id: str) -> RunDetail:
         log=[_log_line(event) for event in events if event.kind is EventKind.LOG][-LOG_LINES:],
         variants=studio.store.variants(run.id),
         boundaries=[(at, kinds[step] if step < len(kinds) else "") for step, at in sorted(starts.items())],
+        tables=tables.of_events(events),
     )
 
 

@@ -126,6 +126,22 @@ def machine_note(points: Sequence[Point]) -> str:
     return f"Latency: ONNX Runtime, batch 1, 1 thread, p50 of {runs} runs, on {'; '.join(machines)}."
 
 
+def zeros_note(points: Sequence[Point], point: Point) -> str:
+    """Return what the zeros of a sparsified variant are worth; nothing for other variants."""
+    sparsified = any(
+        other.variant.step_kind == "sparsify" and other.variant.step <= point.variant.step
+        for other in points
+        if other.run.id == point.run.id
+    )
+    share = point.value("sparsity")
+    if not sparsified or not share:
+        return ""
+    return (
+        f"{figures.percent(share)} of this variant's weights are zero. Dense kernels gain no speed from "
+        "scattered zeros, and the file keeps its size: only the compressed size shrinks."
+    )
+
+
 def csv_file(points: Sequence[Point]) -> tuple[str, str]:
     """Return name and text of a table with every measurement, one a line."""
     buffer = io.StringIO()
