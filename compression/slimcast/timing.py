@@ -1,31 +1,52 @@
-"""How much of a run is spent on batches, and how much on everything else."""
+"""What a run spends its time on: batches, and everything else."""
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+
+BATCHES = "training and evaluation batches"
+FRESH_PROCESS = "latency, in a process of its own"
+LOADING = "loading data"
+EXPORT = "export and saving"
+_REST = "everything else"
 
 
 class Stopwatch:
-    """Adds up the time of batches since it was started.
-
-    Attributes:
-        batches_s: seconds spent in training and evaluation batches.
-    """
+    """Adds up, by part, the seconds since it was started. Nested parts count for the innermost one only."""
 
     def __init__(self) -> None:
-        self.batches_s = 0.0
+        self._seconds: dict[str, float] = {}
         self._started = time.perf_counter()
+        self._inner = 0.0
 
     @property
     def total_s(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self._started
 
-    @property
-    def share(self) -> float:
-        """What part of the time was batches, 0..1."""
-        return min(1.0, self.batches_s / max(self.total_s, 1e-9))
+    def share(self, part: str) -> float:
+        """Return what share of the time a part took, 0..1."""
+        return min(1.0, self._seconds.get(part, 0.0) / max(self.total_s, 1e-9))
+
+    def rows(self) -> list[tuple[str, float, float]]:
+        """Return (part, seconds, share of the whole) of all parts, the longest first, and of the rest."""
+        total = self.total_s
+        parts = sorted(self._seconds.items(), key=lambda item: -item[1])
+        parts.append((_REST, max(0.0, total - sum(self._seconds.values()))))
+        return [(part, round(seconds, 3), round(seconds / total, 4)) for part, seconds in parts]
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Count the block as that part."""
+        outer, self._inner = self._inner, 0.0
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - started
+            self._seconds[part] = self._seconds.get(part, 0.0) + took - self._inner
+            self._inner = outer + took
 
 
 _current: ContextVar[Stopwatch | None] = ContextVar("stopwatch", default=None)
@@ -33,7 +54,7 @@ _current: ContextVar[Stopwatch | None] = ContextVar("stopwatch", default=None)
 
 @contextmanager
 def running_stopwatch() -> Iterator[Stopwatch]:
-    """Start a stopwatch that all `batch_time` blocks of this thread add to."""
+    """Start a stopwatch that all `part_time` blocks of this thread add to."""
     watch = Stopwatch()
     token = _current.set(watch)
     try:
@@ -43,15 +64,16 @@ def running_stopwatch() -> Iterator[Stopwatch]:
 
 
 @contextmanager
-def batch_time() -> Iterator[None]:
-    """Count the block as a training or evaluation batch; costs nothing worth mentioning without a watch.
-
-    Such blocks do not lie within one another.
-    """
+def part_time(part: str) -> Iterator[None]:
+    """Count the block as a part of the run; costs nothing worth mentioning where no stopwatch runs."""
     watch = _current.get()
-    started = time.perf_counter()
-    try:
+    if watch is None:
         yield
-    finally:
-        if watch is not None:
-            watch.batches_s += time.perf_counter() - started
+        return
+    with watch.timed(part):
+        yield
+
+
+def batch_time() -> AbstractContextManager[None]:
+    """Count the block as a training or evaluation batch."""
+    return part_time(BATCHES)

@@ -2,6 +2,9 @@
 
 import copy
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,9 +15,11 @@ from slimcast.models.build import build
 from slimcast.reporting import SilentReporter
 from slimcast.train.average import MovingAverage
 from slimcast.train.fit import fit, logits_of
-from slimcast.train.optimize import make_optimizer, rate_schedule, train_mode
+from slimcast.train.modes import train_mode
+from slimcast.train.optimize import make_optimizer
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.recalibrate import reestimate_batch_norm
+from slimcast.train.schedule import rate_schedule
 from slimcast.train.stopping import EarlyStopping
 from support_engine import LENET, RecordingReporter, digits, trained_lenet
 
@@ -67,20 +72,52 @@ def test_warm_up_is_as_long_as_the_plan_says():
     assert _rates(total=20_000).index(max(_rates(total=20_000))) == 500
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "kind", "decay"), [("sgd", torch.optim.SGD, 5e-4), ("adamw", torch.optim.AdamW, 0.01)]
-)
-def test_optimizers_decay_weights_only_and_leave_frozen_ones_alone(optimizer, kind, decay):
-    model = _normed()
-    model.conv.weight.requires_grad = False
-    made = make_optimizer(model, TrainingPlan(epochs=1, optimizer=optimizer))
-    assert type(made) is kind
-    weights, others = made.param_groups
-    assert (weights["weight_decay"], others["weight_decay"]) == (decay, 0.0)
-    assert [p is model.head.weight for p in weights["params"]] == [True]
-    assert all(p.ndim == 1 for p in others["params"])
-    if optimizer == "sgd":
-        assert (weights["momentum"], weights["nesterov"]) == (0.9, True)
+def _torchs_own(model, optimizer):
+    """Return what `make_optimizer` stands for: weights decay, biases and norms do not, frozen ones stay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    kind, decay, options = {
+        "sgd": (torch.optim.SGD, 5e-4, {"momentum": 0.9, "nesterov": True}),
+        "adamw": (torch.optim.AdamW, 0.01, {}),
+    }[optimizer]
+    weights = {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay}
+    others = {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}
+    return kind([weights, others], lr=0.0, **options)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_optimizers_step_as_those_of_torch_do(optimizer):
+    ours, wanted = _normed(), _normed()
+    for model in (ours, wanted):
+        model.conv.weight.requires_grad = False
+    steps = [
+        make_optimizer(ours, TrainingPlan(epochs=1, optimizer=optimizer)),
+        _torchs_own(wanted, optimizer),
+    ]
+    images, labels = torch.randn(16, 1, 32, 32), torch.arange(16) % 10
+    for index in range(12):
+        rate = 0.01 * (1 + index % 3)
+        for model, step in zip((ours, wanted), steps, strict=True):
+            step.zero_grad()
+            nn.functional.cross_entropy(model(images), labels).backward()
+        steps[0].step(rate)
+        for group in steps[1].param_groups:
+            group["lr"] = rate
+        steps[1].step()
+    for (name, own), other in zip(ours.named_parameters(), wanted.parameters(), strict=True):
+        torch.testing.assert_close(own, other, atol=2e-6, rtol=1e-4, msg=name)
+    assert torch.equal(ours.conv.weight, _normed().conv.weight)
+    assert not torch.allclose(ours.head.weight, _normed().head.weight)
+
+
+def test_the_first_training_of_a_process_does_not_import_torchs_compiler():
+    code = (
+        "import sys, support_engine as s; from slimcast.train.fit import fit, TrainingPlan;"
+        "from slimcast.reporting import SilentReporter as R; from slimcast.models.build import build;"
+        "fit(build(s.LENET), s.digits(), TrainingPlan(epochs=0.1), reporter=R());"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_a_network_that_is_frozen_whole_is_refused():

@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 
 from slimcast.errors import StepError
+from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, Golden, GoldenSample, NumericKind
 
 COUNT = 4
@@ -87,5 +88,6 @@ def _unoptimized_logits(content: bytes, images: np.ndarray) -> np.ndarray:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    logits: np.ndarray = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
+    with batch_time():
+        logits: np.ndarray = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
     return logits

@@ -12,6 +12,7 @@ import numpy as np
 
 from slimcast.errors import StepError
 from slimcast.reporting import Reporter
+from slimcast.timing import FRESH_PROCESS, part_time
 from slimcast_edge.bench import Latency
 
 _TIMEOUT_S = 120.0
@@ -49,7 +50,8 @@ def _call(arguments: list[str], folder: Path, reporter: Reporter) -> dict:
         command = [sys.executable, "-m", "slimcast.measure.child", *arguments]
         process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
         try:
-            _wait(process, reporter)
+            with part_time(FRESH_PROCESS):
+                _wait(process, reporter)
         finally:
             process.kill()
             process.wait()

@@ -12,7 +12,7 @@ from slimcast.recipe import Recipe
 from slimcast.records import Variant
 from slimcast.reporting import Reporter, ScaledReporter
 from slimcast.settings import Settings
-from slimcast.timing import running_stopwatch
+from slimcast.timing import BATCHES, EXPORT, part_time, running_stopwatch
 
 _LOADING_SHARE = 0.02
 _STEP_OVERHEAD = 0.5  # of an epoch: export and measurements after each step
@@ -30,10 +30,8 @@ def run_recipe(
     """
     with running_stopwatch() as watch:
         variants = _run_steps(recipe, run_id, store, settings, reporter)
-    reporter.log(
-        f"Training and evaluation batches took {watch.share:.1%} of {watch.total_s:.1f} s; the rest went "
-        "into loading, export, measurement and saving"
-    )
+    reporter.table("time", ("part", "time_s", "share"), watch.rows())
+    reporter.log(f"Training and evaluation batches took {watch.share(BATCHES):.1%} of {watch.total_s:.1f} s")
     return variants
 
 
@@ -80,5 +78,6 @@ def _run_step(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) 
     step = job.recipe.steps[index]
     work = ScaledReporter(reporter, 0.0, _WORK_SHARE)
     model = RUNNERS[step.kind].run(job, index, step, model, work)
-    save(job, index, model, ScaledReporter(reporter, _WORK_SHARE, 1.0))
+    with part_time(EXPORT):
+        save(job, index, model, ScaledReporter(reporter, _WORK_SHARE, 1.0))
     return model

@@ -21,6 +21,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from slimcast.errors import StepError
 from slimcast.measure.files import integer_share
 from slimcast.reporting import Reporter
+from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME
 
 _BATCH = 32
@@ -190,9 +191,10 @@ def _logits(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
     )
-    parts = [
-        session.run(None, {INPUT_NAME: images[i : i + _BATCH]})[0] for i in range(0, len(images), _BATCH)
-    ]
+    with batch_time():
+        parts = [
+            session.run(None, {INPUT_NAME: images[i : i + _BATCH]})[0] for i in range(0, len(images), _BATCH)
+        ]
     return np.concatenate(parts)
 
 

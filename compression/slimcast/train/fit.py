@@ -19,9 +19,11 @@ from slimcast.train.curve import Curve
 from slimcast.train.distill import Lesson
 from slimcast.train.evaluate import accuracy, accuracy_on, default_device, logits_of
 from slimcast.train.memory import keep_freed_memory
-from slimcast.train.optimize import make_optimizer, rate_schedule, set_rate, train_mode
+from slimcast.train.modes import train_mode
+from slimcast.train.optimize import make_optimizer
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.precision import Precision, choose
+from slimcast.train.schedule import rate_schedule
 from slimcast.train.stopping import EarlyStopping
 
 __all__ = ["accuracy", "default_device", "fit", "logits_of"]
@@ -127,14 +129,13 @@ class _Training:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision.bfloat16):
             logits = self.model(batch.images)
         loss = lesson.loss(logits, batch)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         if self.after_backward is not None:
             self.after_backward(self.model)
         if self.plan.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self._trained, self.plan.gradient_clip, foreach=True)
-        set_rate(self._optimizer, self.plan.learning_rate * self._rate(index))
-        self._optimizer.step()
+        self._optimizer.step(self.plan.learning_rate * self._rate(index))
         if self.after_step is not None:
             self.after_step(self.model)
         if self._average is not None:

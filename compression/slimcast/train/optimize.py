@@ -1,84 +1,124 @@
-"""Optimizers, and how the learning rate goes up and down."""
+"""Optimizers over all weights at once.
 
-import math
-from collections.abc import Callable
-from typing import Any
+Written out here, since the first `torch.optim.Optimizer` of a process imports torch's compiler: two seconds
+of processor time in each job, for nothing. The tests hold them against torch's own, step by step.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from slimcast.errors import StepError
 from slimcast.train.plan import TrainingPlan
 
 _MOMENTUM = 0.9
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
 _DECAY = {"adamw": 0.01, "sgd": 5e-4}
-_MOST_WARMUP_BATCHES = 500
-_FLOOR = 1e-3  # of the peak: what a schedule ends with
-_ONE_CYCLE_START = 1 / 25  # of the peak, Smith and Topin 2017 (arXiv:1708.07120) as in common libraries
-_ONE_CYCLE_WARMUP = 0.3
 SGD_RATE_FACTOR = 25
 """By which the default rate, given for AdamW, is larger for SGD with momentum."""
 
 
-def make_optimizer(model: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:
+class Optimizer(Protocol):
+    """Changes weights by their gradients."""
+
+    def step(self, rate: float) -> None:
+        """Make one step with that learning rate."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+
+
+def make_optimizer(model: nn.Module, plan: TrainingPlan) -> Optimizer:
     """Return the optimizer of all parameters that are to be trained.
 
     Raises:
         StepError: all of them are frozen.
     """
+    decay = _DECAY[plan.optimizer] if plan.weight_decay is None else plan.weight_decay
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise StepError("Every weight of this network is frozen: there is nothing to train.")
-    decay = _DECAY[plan.optimizer] if plan.weight_decay is None else plan.weight_decay
-    # Biases and norm layers are not decayed: that would only pull the scales down.
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=plan.learning_rate, momentum=_MOMENTUM, nesterov=True, foreach=True)
-    return torch.optim.AdamW(groups, lr=plan.learning_rate, foreach=True)
+    return Sgd(trained, decay) if plan.optimizer == "sgd" else AdamW(trained, decay)
 
 
-def rate_schedule(plan: TrainingPlan, *, total: int, per_epoch: int) -> Callable[[int], float]:
-    """Return the share of the peak rate as a function of the batch's index.
+class _Groups:
+    """Parameters in two groups. Biases and norm layers are not decayed: that would only pull scales down."""
 
-    Args:
-        plan: names the schedule and how long the rate rises.
-        total: batches of the training.
-        per_epoch: batches of an epoch.
-    """
-    share = _ONE_CYCLE_WARMUP if plan.schedule == "one_cycle" else 0.1
-    rise = max(1, min(int(total * share), total if plan.schedule == "one_cycle" else _MOST_WARMUP_BATCHES))
-    if plan.warmup_epochs is not None:
-        rise = min(total, round(plan.warmup_epochs * per_epoch))
-    start = _ONE_CYCLE_START if plan.schedule == "one_cycle" else 0.0
+    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
+        every = list(parameters)
+        self._groups = [
+            ([p for p in every if p.ndim > 1], weight_decay),
+            ([p for p in every if p.ndim <= 1], 0.0),
+        ]
 
-    def at(index: int) -> float:
-        if index < rise:
-            return start + (1 - start) * (index + 1) / (rise + 1)
-        if plan.schedule == "constant":
-            return 1.0
-        return 0.5 * (1 + math.cos(math.pi * (index - rise) / max(1, total - rise))) + _FLOOR
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameters, _ in self._groups:
+            for parameter in parameters:
+                parameter.grad = None
 
-    return at
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all groups."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    def present(self) -> list[tuple[list[Tensor], list[Tensor], float]]:
+        """Return the parameters that have a gradient, these gradients, and the weight decay, by group."""
+        found: list[tuple[list[Tensor], list[Tensor], float]] = []
+        for parameters, decay in self._groups:
+            used = [(p, p.grad) for p in parameters if p.grad is not None]
+            if used:
+                found.append(([p for p, _ in used], [g for _, g in used], decay))
+        return found
 
 
-def train_mode(model: nn.Module) -> None:
-    """Set training mode, but leave frozen batch norms as they are: they must not learn new statistics."""
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and _frozen(module):
-            module.eval()
+class Sgd:
+    """Stochastic gradient descent with Nesterov's momentum (Sutskever et al., ICML 2013) and weight decay."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
+        self._groups = _Groups(parameters, weight_decay)
+        self._momentum: dict[Tensor, Tensor] = {}
+        self.zero_grad = self._groups.zero_grad
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Make one step with that learning rate; changes the gradients, too."""
+        for parameters, gradients, decay in self._groups.present():
+            if decay:
+                torch._foreach_add_(gradients, parameters, alpha=decay)
+            for parameter in parameters:
+                if parameter not in self._momentum:
+                    self._momentum[parameter] = torch.zeros_like(parameter)
+            momentum = [self._momentum[p] for p in parameters]
+            torch._foreach_mul_(momentum, _MOMENTUM)
+            torch._foreach_add_(momentum, gradients)
+            torch._foreach_add_(gradients, momentum, alpha=_MOMENTUM)
+            torch._foreach_add_(parameters, gradients, alpha=-rate)
 
 
-def _frozen(module: nn.Module) -> bool:
-    parameters = list(module.parameters(recurse=False))
-    return bool(parameters) and not any(p.requires_grad for p in parameters)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
+        self._groups = _Groups(parameters, weight_decay)
+        self._moments: dict[Tensor, tuple[Tensor, Tensor]] = {}
+        self._steps = 0
+        self.zero_grad = self._groups.zero_grad
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Make one step with that learning rate."""
+        self._steps += 1
+        first_bias, second_bias = (1 - beta**self._steps for beta in _BETAS)
+        for parameters, gradients, decay in self._groups.present():
+            for parameter in parameters:
+                if parameter not in self._moments:
+                    self._moments[parameter] = (torch.zeros_like(parameter), torch.zeros_like(parameter))
+            first = [self._moments[p][0] for p in parameters]
+            second = [self._moments[p][1] for p in parameters]
+            if decay:
+                torch._foreach_mul_(parameters, 1 - rate * decay)
+            torch._foreach_lerp_(first, gradients, 1 - _BETAS[0])
+            torch._foreach_mul_(second, _BETAS[1])
+            torch._foreach_addcmul_(second, gradients, gradients, value=1 - _BETAS[1])
+            scale = torch._foreach_sqrt(second)
+            torch._foreach_div_(scale, second_bias**0.5)
+            torch._foreach_add_(scale, _EPSILON)
+            torch._foreach_addcdiv_(parameters, first, scale, value=-rate / first_bias)

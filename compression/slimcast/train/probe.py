@@ -11,12 +11,13 @@ from torch.nn import functional as F
 
 from slimcast.reporting import Reporter
 from slimcast.train.memory import keep_freed_memory
-from slimcast.train.optimize import train_mode
+from slimcast.train.modes import train_mode
+from slimcast.train.optimize import Sgd
 from slimcast.train.precision import Precision
 
 _ROUNDS = 4  # the first one warms up
 _MOST_SECONDS = 10.0
-_BATCH = 64  # the ways keep their order with larger batches
+_BATCH = 32  # the ways keep their order with larger batches
 MARGIN = 1.15
 """How much faster than the rule's choice another way must be. Less than that changes from day to day."""
 
@@ -51,7 +52,7 @@ def probe(
     Args:
         model: is left as it is.
         shape: of an image, (C, H, W).
-        batch_size: of the training; the probe uses at most 64.
+        batch_size: of the training; the probe uses at most 32.
         device: to compute on.
         rule: what to choose in doubt.
         reporter: is asked whether the run was cancelled.
@@ -102,16 +103,15 @@ def _steps(
     train_mode(network)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(size, *shape, generator=generator).to(device, memory_format=torch.channels_last)
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=1e-4, momentum=0.9)
+    optimizer = Sgd([p for p in network.parameters() if p.requires_grad], weight_decay=0.0)
     while True:
         started = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=way.bfloat16):
             logits = network(images)
         loss = F.cross_entropy(logits.float(), torch.zeros(size, dtype=torch.int64, device=device))
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        optimizer.step(1e-4)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         yield time.perf_counter() - started
