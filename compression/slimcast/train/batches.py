@@ -1,6 +1,5 @@
 """Batches of a data set: from memory, or read from the disk by threads, ahead of their use."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,8 @@ from slimcast.train.normalise import Normaliser
 from slimcast.train.plan import TrainingPlan
 
 Key = TypeVar("Key")
-_MOST_READERS = 8
+_READERS = 2  # a set on disk decodes each batch in threads of its own
+_AHEAD = 3
 _POLL_S = 0.25
 _GPU_SHARE = 0.25  # of the free memory of a GPU: what a whole data set may take there
 
@@ -118,17 +118,16 @@ def to_device(pixels: np.ndarray, device: torch.device) -> Tensor:
 def read_ahead(
     requests: Iterable[tuple[Key, Callable[[], np.ndarray]]], check: Callable[[], None]
 ) -> Generator[tuple[Key, np.ndarray], None, None]:
-    """Run the requests in a few threads, a few ahead, and yield (key, result) in the order given.
+    """Run the requests in threads, a few ahead of what is asked for, and yield (key, result) in their order.
 
     Threads are enough: decoders let go of Python's lock. Closing the iterator, or an error, ends them.
     """
-    readers = max(2, min(_MOST_READERS, os.cpu_count() or 1))
     waiting: deque[tuple[Key, Future[np.ndarray]]] = deque()
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="read-images")
+    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read-images")
     try:
         for key, request in requests:
             waiting.append((key, pool.submit(request)))
-            if len(waiting) > readers:
+            if len(waiting) > _AHEAD:
                 first, future = waiting.popleft()
                 yield first, _result(future, check)
         while waiting:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from slimcast.errors import StepError
 from slimcast.train.batches import Batch
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.precision import Precision
@@ -43,7 +44,11 @@ class Lesson:
                 maps.close()
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the loss of the logits, (B, K), that the student has just given for the batch."""
+        """Return the loss of the logits, (B, K), that the student has just given for the batch.
+
+        Raises:
+            StepError: feature maps are to be compared, and there are none of the same size.
+        """
         plan, logits = self._plan, logits.float()
         loss = _label_loss(logits, batch, plan.label_smoothing)
         if self._teacher is None:
@@ -54,6 +59,11 @@ class Lesson:
             loss = (1 - plan.teacher_weight) * loss + plan.teacher_weight * soft
         if self._student_maps is not None:
             own = self._student_maps.attention(like=wanted_attention)
+            if not own:
+                raise StepError(
+                    "Teacher and student have no feature maps of the same size to compare. Turn "
+                    "distill.features off, or choose another teacher."
+                )
             loss = loss + plan.feature_weight * attention_loss(own, wanted_attention)
         return loss
 
