@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from slimcast import catalog, settings
+from slimcast.recipe.training import Augment, Distillation, FinetuneStep
 from slimcast_edge import wire
 from slimcast_edge.camera import CAMERAS
 from slimcast_edge.errors import Refusal
@@ -66,6 +67,12 @@ def test_settings_page_lists_every_client_setting(field: str):
 def test_recipes_page_names_every_catalog_entry(registry):
     page = _page("recipes.md")
     assert [name for name in registry.names() if f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.parametrize("part", [FinetuneStep, Distillation, Augment], ids=lambda part: part.__name__)
+def test_recipes_page_explains_every_field_of_training(part):
+    page = _page("recipes.md")
+    assert [name for name in part.model_fields if name != "kind" and f"| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("registry", [CAMERAS, RUNTIMES], ids=["cameras", "runtimes"])

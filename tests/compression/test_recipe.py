@@ -93,6 +93,23 @@ steps:
             "steps.2.distill.temp",
             "unknown field; known: teacher, temperature, weight, features, feature_weight",
         ),
+        (
+            ("temperature: 2", "teacher: mine"),
+            "steps.2.distill.teacher",
+            "must be 'baseline', 'run:ID' or 'run:ID/VARIANT', but is 'mine'",
+        ),
+        (
+            ("epochs: 2", "distill: {}"),
+            "steps.0",
+            "a 'train' step makes the baseline and cannot learn from it: name a teacher, run:ID",
+        ),
+        (
+            ("epochs: 2", "augment: {blur: 1}"),
+            "steps.0.augment.blur",
+            "unknown field; known: shift, flip, erase, mixup",
+        ),
+        (("epochs: 2", "augment: {erase: 2}"), "steps.0.augment.erase", "must be at most 1, but is 2"),
+        (("epochs: 2", "augment: some"), "steps.0.augment", "must be a mapping of fields, but is 'some'"),
         (("model: {name: lenet5}", "model: lenet5"), "model", "must be a mapping of fields, but is 'lenet5'"),
         (("name: lenet5-digits", "seed: 1"), "name", "missing; it has no default"),
         (("{kind: train, epochs: 2}", "train"), "steps.0", "must be a mapping of fields, but is 'train'"),
@@ -140,3 +157,21 @@ def test_text_that_is_no_recipe(text: str, path: str, message: str):
 def test_file_that_cannot_be_read(tmp_path: Path):
     with pytest.raises(RecipeError, match=r"cannot read .*nothing\.yaml"):
         load_recipe(tmp_path / "nothing.yaml")
+
+
+def _step(text: str):
+    return parse_recipe(GOOD.replace("epochs: 2", text)).steps[0]
+
+
+def test_augmentation_is_on_off_or_chosen():
+    assert _step("augment: true") == _step("batch_size: 128")
+    off = _step("augment: false").augment
+    assert (off.shift, off.flip, off.erase, off.mixup) == (False, False, 0, 0)
+    chosen = _step("augment: {erase: 0.25}").augment
+    assert (chosen.shift, chosen.flip, chosen.erase) == (True, None, 0.25)
+    assert "augment" in parse_recipe(GOOD.replace("epochs: 2", "augment: false")).to_yaml()
+
+
+def test_auto_is_the_default_of_how_training_computes():
+    assert _step("precision: auto, channels_last: auto") == _step("batch_size: 128")
+    assert _step("channels_last: false").channels_last is False
