@@ -1,5 +1,6 @@
 """The recipe as a form and as YAML, side by side: either changes the other, the last change counts."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -12,18 +13,29 @@ from slimcast_web.services.compress import Draft
 _TEXT = "recipe-yaml"
 _KEPT = "recipe-kept"
 _NOTE = "recipe-note"
+_FOLDER_NEXT = "recipe-folder-next"
 
 
-def show(start_from: str | None = None) -> str:
-    """Show the editor and return the recipe's text; `start_from` replaces what was there."""
+def show(start_from: str | None = None, *, folders: Sequence[str] = ()) -> str:
+    """Show the editor and return the recipe's text.
+
+    Args:
+        start_from: a recipe that replaces what was there.
+        folders: paths of data sets that were uploaded.
+
+    """
     if start_from is not None:
         _load(start_from)
     elif _TEXT not in st.session_state:
         # Streamlit forgets a widget's value when another page is shown; this remembers.
         _load(st.session_state.get(_KEPT) or compress.yaml_of(compress.recommended("lenet5", "digits")))
+    if _FOLDER_NEXT in st.session_state:
+        st.session_state["draft-data"] = "folder"
+        st.session_state["draft-path"] = st.session_state.pop(_FOLDER_NEXT)
+        _subject_changed()
     left, right = st.columns([6, 5], gap="large")
     with left:
-        _form()
+        _form(folders)
     with right:
         st.text_area(
             "Recipe (YAML)",
@@ -49,14 +61,12 @@ def load_preset() -> None:
         _load(preset.text)
 
 
-def choose_folder(path: str) -> None:
-    """Make a folder of images the data of the recipe; for use in a callback."""
-    state = st.session_state
-    state["draft-data"], state["draft-path"] = "folder", path
-    _subject_changed()
+def choose_folder_next(path: str) -> None:
+    """Make a folder of images the data of the recipe when the page runs next."""
+    st.session_state[_FOLDER_NEXT] = path
 
 
-def _form() -> None:
+def _form(folders: Sequence[str]) -> None:
     network, data = st.columns(2)
     with network:
         st.selectbox(
@@ -77,10 +87,12 @@ def _form() -> None:
         )
         st.caption(DATA[st.session_state["draft-data"]].description)
         if DATA[st.session_state["draft-data"]].needs_path:
-            st.text_input(
+            st.selectbox(
                 "Where it is",
-                placeholder="uploads/NAME",
-                help="A folder; relative to the data root. What is uploaded below comes to uploads/NAME.",
+                folders,
+                accept_new_options=True,
+                placeholder="An uploaded set, or type the path of a folder",
+                help="Relative paths lie below the data root.",
                 **_field("path"),
             )
     st.slider(
@@ -133,13 +145,14 @@ def _field(name: str) -> dict[str, Any]:
 def _form_changed() -> None:
     state = st.session_state
     values = {f.name: state[f"draft-{f.name}"] for f in fields(Draft) if f"draft-{f.name}" in state}
+    values["path"] = values.get("path") or ""  # nothing is chosen yet
     state[_TEXT] = compress.yaml_of(Draft(**values))
     state[_NOTE] = False
 
 
 def _subject_changed() -> None:
     state = st.session_state
-    draft = compress.recommended(state["draft-model"], state["draft-data"], state.get("draft-path", ""))
+    draft = compress.recommended(state["draft-model"], state["draft-data"], state.get("draft-path") or "")
     _fill(draft)
     state[_TEXT] = compress.yaml_of(draft)
     state[_NOTE] = False
@@ -161,3 +174,4 @@ def _load(text: str) -> None:
 def _fill(draft: Draft) -> None:
     for field in fields(Draft):
         st.session_state[f"draft-{field.name}"] = getattr(draft, field.name)
+    st.session_state["draft-path"] = draft.path or None

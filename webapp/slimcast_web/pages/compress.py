@@ -3,8 +3,8 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import navigation, notices, recipe_editor
-from slimcast_web.services import compress
+from slimcast_web.components import data_look, data_upload, navigation, notices, recipe_editor
+from slimcast_web.services import compress, datasets
 from slimcast_web.services.studio import Studio
 
 
@@ -26,11 +26,13 @@ def show() -> None:
             placeholder="Your own choices",
             on_change=recipe_editor.load_preset,
         )
-    text = recipe_editor.show(_cloned(opened))
+    text = recipe_editor.show(_cloned(opened), folders=datasets.uploaded(opened))
     problems = compress.problems(text)
     _show_problems(problems)
     if st.button("Start compression", type="primary", icon=":material/play_arrow:", disabled=bool(problems)):
         _start(opened, text)
+    data_look.show(opened, text)
+    data_upload.show(opened)
 
 
 def _cloned(opened: Studio) -> str | None:
