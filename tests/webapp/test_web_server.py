@@ -6,6 +6,7 @@ import pytest
 
 from slimcast_edge.errors import SettingsError
 from slimcast_web import server, theme
+from slimcast_web.services import datasets
 
 
 def test_a_port_in_use_is_named_with_the_way_out(settings):
@@ -23,6 +24,10 @@ def test_streamlit_knows_every_option_and_sends_no_telemetry(settings):
     options = server.streamlit_options(settings)
     assert options["browser.gatherUsageStats"] is False
     assert set(options) <= set(config._config_options_template)
+
+
+def test_the_server_takes_what_the_page_lets_people_upload(settings):
+    assert server.streamlit_options(settings)["server.maxUploadSize"] >= datasets.MAX_UPLOAD_MB
 
 
 def test_text_has_contrast_in_both_themes():

@@ -56,13 +56,15 @@ def check_free(host: str, port: int) -> None:
 
 def streamlit_options(settings: Settings) -> dict[str, Any]:
     """Return Streamlit's configuration: no telemetry, no browser, our theme."""
+    from slimcast_web.services.datasets import MAX_UPLOAD_MB
+
     return {
         "server.address": settings.host,
         "server.port": settings.port,
         "server.headless": True,
         "server.fileWatcherType": "none",
         "server.runOnSave": False,
-        "server.maxUploadSize": 1,
+        "server.maxUploadSize": MAX_UPLOAD_MB,
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",

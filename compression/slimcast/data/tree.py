@@ -20,6 +20,7 @@ _SPLITS = {
 _NOT_MEANT = {"__macosx", "thumbs.db", "desktop.ini"}
 _MOST_WRAPPERS = 3
 _NAMED = 10
+_LONGEST_LABEL = 200  # as an artifact takes it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,10 @@ def _same_classes(folder: Path, parts: dict[str, Path]) -> tuple[str, ...]:
         have = f"only {next(iter(wanted))!r}" if wanted else "none"
         raise DataError(
             f"{parts.get('train', folder)} must have a folder for each of two or more classes; it has {have}."
+        )
+    if too_long := next((name for name in sorted(wanted) if len(name) > _LONGEST_LABEL), ""):
+        raise DataError(
+            f"The name of the class {too_long[:40]}... is longer than {_LONGEST_LABEL} letters, which no label may be."
         )
     return tuple(sorted(wanted))
 

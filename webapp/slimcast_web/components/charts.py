@@ -1,7 +1,7 @@
 """Figures of the app, all in one look. Hover texts are built from plain text, never from HTML of others."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -13,8 +13,6 @@ from slimcast_web.services.runs import Curve
 from slimcast_web.services.tradeoffs import LATENCY, Cost, Point
 
 _CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-_MOST_BARS = 100
-_LABEL_LETTERS = 18
 KIND_TITLES = {
     "train": "Trained",
     "prune": "Pruned",
@@ -104,37 +102,6 @@ def trade_off(
         )
     figure.update_yaxes(title="Accuracy on held-out images", ticksuffix=" %")
     show(figure, key)
-
-
-def class_counts(labels: Sequence[str], counts: Mapping[str, Sequence[int]], *, key: str) -> None:
-    """Draw how many images each class has, a bar for each part; of many classes the rarest and commonest."""
-    order = list(range(len(labels)))
-    if len(order) > _MOST_BARS:
-        order.sort(key=lambda index: counts["train"][index])
-        order = order[: _MOST_BARS // 2] + order[-_MOST_BARS // 2 :]
-        st.caption(f"The {_MOST_BARS // 2} rarest and the {_MOST_BARS // 2} commonest classes")
-    figure = go.Figure()
-    for (part, values), colour in zip(counts.items(), theme.SERIES_COLOURS, strict=False):
-        figure.add_bar(
-            # By number: two labels may differ only in what a chart leaves out.
-            x=list(range(len(order))),
-            y=[values[index] for index in order],
-            name=part,
-            marker={"color": colour},
-            customdata=[[html.escape(labels[index])] for index in order],
-            hovertemplate="%{customdata[0]}: %{y:,}<extra>%{fullData.name}</extra>",
-        )
-    figure.update_layout(
-        height=260,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        barmode="stack",
-        legend={"orientation": "h", "y": 1.12},
-        uirevision=key,
-    )
-    texts = [html.escape(labels[index][:_LABEL_LETTERS]) for index in order]
-    figure.update_xaxes(tickmode="array", tickvals=list(range(len(order))), ticktext=texts)
-    figure.update_yaxes(title="images")
-    _show(figure, key)
 
 
 def _add_kind(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from slimcast.data.look import Look
 from slimcast.errors import SlimcastError
-from slimcast_web.components import charts, notices
+from slimcast_web.components import class_chart, notices
 from slimcast_web.services import datasets
 from slimcast_web.services.studio import Studio
 
@@ -41,7 +41,7 @@ def _counts(seen: Look, key: str) -> None:
         st.warning("This copy of the data:", icon=":material/warning:")
         st.code(note, language=None, wrap_lines=True)
     st.caption(datasets.balance(seen.counts["train"]))
-    charts.class_counts(seen.labels, seen.counts, key=f"{key}-counts")
+    class_chart.show(seen.labels, seen.counts, key=f"{key}-counts")
 
 
 _TITLES = {

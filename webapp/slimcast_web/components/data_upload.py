@@ -1,7 +1,7 @@
 """Upload a zip of images; the set becomes the data of the recipe."""
 
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from slimcast_web.services import datasets
 from slimcast_web.services.studio import Studio
 
 _SHOWN_REFUSALS = 1000
+_FEW_LINES = 8
 
 
 def show(opened: Studio, *, key: str = "data-upload") -> None:
@@ -61,4 +62,13 @@ def _tell(added: Upload) -> None:
         st.warning(f"{count} not taken:", icon=":material/warning:")
         lines = [f"{item.name} {item.reason}" for item in added.refused[:_SHOWN_REFUSALS]]
         more = len(added.refused) - len(lines)
-        st.code("\n".join(lines + ([f"and {more:,} more"] if more else [])), language=None, height=200)
+        st.code(
+            "\n".join(lines + ([f"and {more:,} more"] if more else [])),
+            language=None,
+            height=_height(len(lines)),
+        )
+
+
+def _height(lines: int) -> int | Literal["content"]:
+    """Return the height of a box of lines, pixels; it scrolls only when there are many."""
+    return "content" if lines <= _FEW_LINES else 240
