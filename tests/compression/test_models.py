@@ -11,8 +11,7 @@ from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.factors import Factors, factorized
 from slimcast.models.resnet_cifar import PaddingShortcut
 from slimcast.models.state import load_state, save_state
-from slimcast.prune.structured import prune
-from slimcast.reporting import SilentReporter
+from support_prune import cut, macs
 
 NAMES = MODELS.names()
 
@@ -42,9 +41,7 @@ def test_the_seed_decides_the_weights(name):
 def test_a_pruned_network_survives_saving_and_loading(name, tmp_path):
     spec = _spec(name)
     image = torch.rand(2, 1, spec.image_size, spec.image_size)
-    pruned, _ = prune(
-        build(spec), image[:1], criterion="l2", macs=0.5, rounds=1, round_to=2, reporter=SilentReporter()
-    )
+    pruned, _ = cut(build(spec), image[:1], macs(image[:1], 0.5), round_to=2)
     path = tmp_path / "pruned.safetensors"
     path.write_bytes(save_state(pruned, spec))
     loaded, loaded_spec = load_state(path)
@@ -118,9 +115,7 @@ def test_option_a_copies_every_other_pixel_and_pads_with_zeros():
 def test_option_a_stays_untrained_through_pruning_saving_and_loading(tmp_path):
     spec = _spec("resnet20", 3)
     image = torch.rand(2, 3, 32, 32)
-    pruned, _ = prune(
-        build(spec), image[:1], criterion="l2", macs=0.4, rounds=2, round_to=2, reporter=SilentReporter()
-    )
+    pruned, _ = cut(build(spec), image[:1], macs(image[:1], 0.4), rounds=2, round_to=2)
     path = tmp_path / "pruned.safetensors"
     path.write_bytes(save_state(pruned, spec))
     for model in (pruned, load_state(path)[0]):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from slimcast.catalog import DATA, MODELS, STEPS
+from slimcast.catalog import CRITERIA, DATA, MODELS, STEPS
 from slimcast.errors import RecipeError
 from slimcast.recipe import load_recipe, parse_recipe
 
@@ -22,6 +22,9 @@ steps:
 KINDS = ", ".join(STEPS.names())
 SETS = ", ".join(DATA.names())
 NETWORKS = ", ".join(MODELS.names())
+UNKNOWN_CRITERION = f"unknown name 'l9'; known: {', '.join(CRITERIA.names())}"
+TARGET_FIELDS = "unknown field; known: channels, macs, params, bytes, latency_ms, numbers"
+SHARE_OR_BUDGET = "must be less than 1 (the share that remains) or at least 1000 (a budget), but is 1"
 STATIC_ONLY = "unknown name 'x'; known: static"
 
 
@@ -83,9 +86,9 @@ steps:
         (("digits}", "digitz}"), "data.name", f"unknown name 'digitz'; known: {SETS}"),
         (("kind: train", "kind: trane"), "steps.0", f"unknown step 'trane'; known: {KINDS}"),
         (("kind: quantize", "kind: quantize, method: x"), "steps.3.method", STATIC_ONLY),
-        (("{macs: 0.4}", "{macs: 0.4}, criterion: l9"), "steps.1.criterion", "unknown name 'l9'; known: l2"),
-        (("macs: 0.4", "macs: 1"), "steps.1.target.macs", "must be less than 1, but is 1"),
-        (("macs: 0.4", "mac: 0.4"), "steps.1.target.mac", "unknown field; known: macs"),
+        (("{macs: 0.4}", "{macs: 0.4}, criterion: l9"), "steps.1.criterion", UNKNOWN_CRITERION),
+        (("macs: 0.4", "macs: 1"), "steps.1.target.macs", SHARE_OR_BUDGET),
+        (("macs: 0.4", "mac: 0.4"), "steps.1.target.mac", TARGET_FIELDS),
         (("epochs: 2", "epochs: 0"), "steps.0.epochs", "must be more than 0, but is 0"),
         (("epochs: 2", "epochs: many"), "steps.0.epochs", "must be a number, but is 'many'"),
         (

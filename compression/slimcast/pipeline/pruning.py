@@ -1,58 +1,205 @@
 """The step `prune`."""
 
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
 from torch import nn
 
-from slimcast.catalog import MODELS
+from slimcast.catalog import CRITERIA, MODELS
+from slimcast.measure.cost import Cost
+from slimcast.pipeline.costs import costs_of
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.sparsifying import zeros_to_hold
-from slimcast.prune.structured import prune
-from slimcast.recipe import PruneStep
-from slimcast.reporting import ScaledReporter
+from slimcast.pipeline.teachers import find_teacher
+from slimcast.pipeline.training import plan_of
+from slimcast.prune.evidence import Samples
+from slimcast.prune.plan import PrunePlan
+from slimcast.prune.regularize import regularizer
+from slimcast.prune.search import Goal
+from slimcast.prune.structured import PruneReport, prune
+from slimcast.recipe import FinetuneStep, PruneStep, PruneTarget
+from slimcast.records import Table
+from slimcast.reporting import Reporter, ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.plan import TrainingPlan
+from slimcast.train.normalise import Normaliser
+from slimcast.train.optimize import SGD_RATE_FACTOR
+from slimcast.train.recalibrate import reestimate_batch_norm
+from slimcast_edge.artifact import GoldenSample
 
 _RECOVERY_RATE = 0.5
 """Between pruning rounds: half of the network is new to the rest, and there is little time."""
+_REGULARIZE_RATE = 0.25
 _ROUND_EPOCHS = 0.2  # what cutting costs, in the time of an epoch
+_CUT_SHARE = 0.2  # of a round's progress
+_REGULARIZE_SEED, _NORM_SEED, _SAMPLE_SEED = (
+    101,
+    201,
+    301,
+)  # parts of the step, beside its rounds (at most 50)
+_GOLDEN = 4
+_DESCRIPTION_BYTES = 600  # accuracy and counts, which a draft lacks
 
 
 def epochs_of(step: PruneStep) -> float:
     """Return how long the step takes, in the time of an epoch."""
-    return _ROUND_EPOCHS * step.rounds + (step.rounds - 1) * step.finetune_epochs
+    return _ROUND_EPOCHS * step.rounds + (step.rounds - 1) * step.finetune_epochs + _regularizing(step)
+
+
+def _regularizing(step: PruneStep) -> float:
+    return step.regularize.epochs if step.regularize else 0.0
 
 
 def run_pruning(
     job: Job, index: int, step: PruneStep, model: nn.Module, reporter: ScaledReporter
 ) -> nn.Module:
     """Return the pruned network."""
-    rate = MODELS[job.recipe.model.name].learning_rate * _RECOVERY_RATE
-
-    def recover(trained: nn.Module, round_index: int) -> None:
-        if not step.finetune_epochs:
-            return
-        plan = TrainingPlan(
-            epochs=step.finetune_epochs,
-            learning_rate=rate,
-            seed=job.seed(index, round_index),
-            step=index,
-            epoch_offset=round_index * step.finetune_epochs,
-        )
-        part = ScaledReporter(reporter, (round_index + 0.2) / step.rounds, (round_index + 1) / step.rounds)
-        hold = zeros_to_hold(job, index, trained)
-        fit(trained, job.data, plan, reporter=part, after_step=hold)
-
+    work = _Pruning(job, index, step, reporter)
+    if step.regularize is not None:
+        work.regularize(model)
     pruned, report = prune(
         model,
         job.example,
-        criterion=step.criterion,
-        macs=step.target.macs,
-        rounds=step.rounds,
-        round_to=step.round_to,
-        reporter=reporter,
-        after_round=recover,
+        work.plan,
+        reporter=work.reporter,
+        samples=work.samples,
+        after_cut=work.measure_norms if step.norm_batches else None,
+        after_round=work.recover if step.finetune_epochs else None,
     )
+    _tell(job, index, report, reporter)
+    return pruned
+
+
+class _Pruning:
+    """One step `prune` of one run; its reporter covers what comes after regularizing."""
+
+    def __init__(self, job: Job, index: int, step: PruneStep, reporter: ScaledReporter) -> None:
+        self._job, self._index, self._step = job, index, step
+        self._regularizing = ScaledReporter(reporter, 0.0, _regularizing(step) / epochs_of(step))
+        self.reporter = ScaledReporter(reporter, _regularizing(step) / epochs_of(step), 1.0)
+
+    @cached_property
+    def plan(self) -> PrunePlan:
+        """What is asked of `slimcast.prune`."""
+        step = self._step
+        goal = None if step.target is None else _goal(self._job, step.target, self.reporter)
+        return PrunePlan(
+            goal=goal,
+            criterion=step.criterion,
+            scope=step.scope,
+            ratios=step.ratios,
+            keep=step.keep,
+            max_ratio=step.max_ratio,
+            round_to=step.round_to,
+            rounds=step.rounds,
+            schedule=step.schedule,
+            seed=self._job.seed(self._index),
+        )
+
+    @property
+    def samples(self) -> Samples | None:
+        """Training images for the criterion, where it needs any."""
+        if CRITERIA[self._step.criterion].needs == "nothing":
+            return None
+        data = self._job.data
+        count = min(self._step.criterion_images, len(data.train_labels))
+        seed = self._job.seed(self._index, _SAMPLE_SEED)
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(data.train_labels))[:count])
+        normalise = Normaliser(data, torch.device("cpu"))
+        images = normalise(torch.from_numpy(np.ascontiguousarray(data.train_images[chosen])))
+        return Samples(images=images, labels=torch.from_numpy(data.train_labels[chosen]))
+
+    def regularize(self, model: nn.Module) -> None:
+        """Train in place, with a penalty on unimportant channels."""
+        how = self._step.regularize
+        if how is None:
+            return
+        penalty = regularizer(how.kind, model, self._job.example, keep=self._step.keep, weight=how.weight)
+        as_step = self._as_finetuning(
+            how.epochs, how.learning_rate or self._rate(_REGULARIZE_RATE), teach=False
+        )
+        self._regularizing.progress(0.0, "Regularizing")
+        plan = plan_of(self._job, self._index, as_step, model, self._regularizing)
+        plan = replace(plan, seed=self._job.seed(self._index, _REGULARIZE_SEED))
+        hold = zeros_to_hold(self._job, self._index, model)
+        fit(
+            model,
+            self._job.data,
+            plan,
+            reporter=self._regularizing,
+            after_backward=penalty,
+            after_step=hold,
+        )
+
+    def measure_norms(self, model: nn.Module) -> None:
+        """Measure the statistics of batch norms anew: what they normalise has changed."""
+        reestimate_batch_norm(
+            model,
+            self._job.data,
+            batches=self._step.norm_batches,
+            batch_size=self._step.batch_size,
+            seed=self._job.seed(self._index, _NORM_SEED),
+            reporter=self.reporter,
+        )
+
+    def recover(self, model: nn.Module, round_index: int) -> None:
+        """Train in place between two rounds."""
+        step, job = self._step, self._job
+        as_step = self._as_finetuning(
+            step.finetune_epochs, step.finetune_rate or self._rate(_RECOVERY_RATE), teach=True
+        )
+        start, end = (round_index + _CUT_SHARE) / step.rounds, (round_index + 1) / step.rounds
+        part = ScaledReporter(self.reporter, start, end)
+        plan = replace(
+            plan_of(job, self._index, as_step, model, part),
+            seed=job.seed(self._index, round_index),
+            epoch_offset=_regularizing(step) + round_index * step.finetune_epochs,
+        )
+        teacher = find_teacher(job, self._index, step.distill.teacher) if step.distill else None
+        hold = zeros_to_hold(job, self._index, model)
+        fit(model, job.data, plan, reporter=part, teacher=teacher, after_step=hold)
+
+    def _as_finetuning(self, epochs: float, rate: float, *, teach: bool) -> FinetuneStep:
+        return FinetuneStep(
+            kind="finetune",
+            epochs=epochs,
+            learning_rate=rate,
+            optimizer=self._step.optimizer,
+            batch_size=self._step.batch_size,
+            distill=self._step.distill if teach else None,
+        )
+
+    def _rate(self, share: float) -> float:
+        rate = MODELS[self._job.recipe.model.name].learning_rate * share
+        return rate * SGD_RATE_FACTOR if self._step.optimizer == "sgd" else rate
+
+
+def _goal(job: Job, target: PruneTarget, reporter: Reporter) -> Goal:
+    if target.measure == "channels":
+        return Goal(cost=None, value=target.value)
+    name = "size_bytes" if target.measure == "bytes" else target.measure
+    cost = costs_of(job, target.numbers, reporter=reporter)[name]
+    return Goal(cost=_whole_file(job, cost) if target.measure == "bytes" else cost, value=target.value)
+
+
+def _whole_file(job: Job, draft: Cost) -> Cost:
+    """Add to a draft's bytes what the finished artifact has besides: golden samples and a few figures."""
+    answers = np.full(job.network.classes, -1.234567e-3)
+    samples = [GoldenSample.from_pixels(image, answers) for image in job.data.test_images[:64]]
+    largest = sorted((len(sample.model_dump_json()) for sample in samples), reverse=True)[:_GOLDEN]
+    extra = sum(largest) + _DESCRIPTION_BYTES
+    return Cost(name=draft.name, unit=draft.unit, of=lambda model: draft.of(model) + extra)
+
+
+def _tell(job: Job, index: int, report: PruneReport, reporter: Reporter) -> None:
     reporter.log(
         f"Pruned from {report.macs_before:,} to {report.macs:,} multiply-accumulates, "
         f"from {report.parameters_before:,} to {report.parameters:,} parameters"
     )
-    return pruned
+    table = Table(
+        name=f"{index}-channels",
+        columns=("layers", "channels before", "channels"),
+        rows=report.channels,
+    )
+    job.store.save_table(job.run_id, table)

@@ -30,7 +30,7 @@ def run_training(
     Weights that a step `sparsify` has emptied stay zero.
     """
     teacher = find_teacher(job, index, step.distill.teacher) if step.distill else None
-    plan = _plan(job, index, step, model, reporter)
+    plan = plan_of(job, index, step, model, reporter)
     hold = zeros_to_hold(job, index, model)
     fit(model, job.data, plan, reporter=reporter, teacher=teacher, after_step=hold)
     if step.recalibrate_batches:
@@ -46,9 +46,10 @@ def run_training(
     return model
 
 
-def _plan(
+def plan_of(
     job: Job, index: int, step: TrainStep | FinetuneStep, model: nn.Module, reporter: ScaledReporter
 ) -> TrainingPlan:
+    """Return the training that a step asks for; how to compute is probed for this network."""
     distill = step.distill
     return TrainingPlan(
         epochs=step.epochs,

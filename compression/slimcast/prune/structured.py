@@ -1,8 +1,6 @@
-"""Structured pruning with Torch-Pruning: whole channels, with everything that depends on them."""
+"""Structured pruning: whole channels, with everything that depends on them."""
 
-import copy
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -10,144 +8,124 @@ from torch import Tensor, nn
 from slimcast.catalog import CRITERIA
 from slimcast.errors import StepError
 from slimcast.measure.cost import count_macs, count_parameters
+from slimcast.prune.evidence import Evidence, Samples
+from slimcast.prune.groups import find_groups
+from slimcast.prune.layers import check_patterns, weighted_layers
+from slimcast.prune.plan import PrunePlan
+from slimcast.prune.ranking import Move
+from slimcast.prune.round import Round
+from slimcast.prune.search import Budget, least_moves
 from slimcast.reporting import Reporter
-
-_CLOSE_ENOUGH = 0.01  # of the original MACs: stop looking for a better ratio
-_TOLERANCE = 0.05  # of the target, above it
-_TRIALS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
 class PruneReport:
-    """Multiply-accumulates and parameters before and after."""
+    """MACs and parameters before and after, and each group's channels (name, before, after)."""
 
     macs_before: int
     macs: int
     parameters_before: int
     parameters: int
+    channels: tuple[tuple[str, int, int], ...]
 
 
 def prune(
     model: nn.Module,
     example: Tensor,
+    plan: PrunePlan,
     *,
-    criterion: str,
-    macs: float,
-    rounds: int,
-    round_to: int,
     reporter: Reporter,
+    samples: Samples | None = None,
+    after_cut: Callable[[nn.Module], None] | None = None,
     after_round: Callable[[nn.Module, int], None] | None = None,
 ) -> tuple[nn.Module, PruneReport]:
-    """Return a network with the fraction `macs` of the multiply-accumulates, and what has become of them.
+    """Return the pruned network, in evaluation mode, and what has become of it.
 
     Args:
         model: is left as it is.
         example: one normalised image, (1, C, H, W).
-        criterion: name in the catalog.
-        rounds: cut in so many parts, each by the same factor.
-        round_to: channel counts become multiples of this.
+        samples: for criteria that need training images, see `CriterionInfo.needs`.
+        after_cut: is given the network after each cut.
         after_round: trains the network in place after each round but the last.
 
     Raises:
-        StepError: the target cannot be met, or nothing was cut.
+        StepError: the goal cannot be met, the criterion does not apply, or the network cannot be pruned.
         Cancelled: somebody cancelled the run.
     """
-    importance = CRITERIA[criterion].load()
-    before, parameters_before = count_macs(model, example), count_parameters(model)
-    for round_index in range(rounds):
-        wanted = before * macs ** ((round_index + 1) / rounds)
-        reporter.progress(round_index / rounds, f"Pruning, round {round_index + 1} of {rounds}")
-        model = _cut_to(model, example, importance, wanted=wanted, round_to=round_to, reporter=reporter)
-        now = count_macs(model, example)
-        reporter.log(
-            f"Round {round_index + 1} of {rounds}: {now / before:.1%} of the multiply-accumulates, "
-            f"{count_parameters(model) / parameters_before:.1%} of the parameters remain"
-        )
-        if after_round is not None and round_index + 1 < rounds:
-            after_round(model, round_index)
-    report = PruneReport(
-        macs_before=before,
-        macs=count_macs(model, example),
-        parameters_before=parameters_before,
-        parameters=count_parameters(model),
-    )
-    _check(report, macs, round_to)
-    return model, report
+    check_patterns(plan.ratios, weighted_layers(model), "ratios")
+    whole, rounds = model, plan.rounds
+    groups = find_groups(model, example, keep=plan.keep)
+    initial = {group.name: group.channels for group in groups}
+    budget = Budget(plan.goal, model, initial) if plan.goal is not None else None
+    for index in range(rounds):
+        reporter.progress(index / rounds, f"Pruning, round {index + 1} of {rounds}")
+        if index:
+            groups = find_groups(model, example, keep=plan.keep)
+        evidence = Evidence(model=model, samples=samples, seed=plan.seed + index)
+        scores = CRITERIA[plan.criterion].load()(groups, evidence)
+        _say_unranked([group.name for group in groups if group.name not in scores], plan, reporter, index)
+        done = (index + 1) / rounds
+        step = Round(plan, model, example, groups=groups, scores=scores, initial=initial, done=done)
+        if done == 1:
+            step.say_ratios(reporter)
+        model = _cut(step, plan, budget, done, reporter)
+        if after_cut is not None:
+            after_cut(model)
+        if after_round is not None and index + 1 < rounds:
+            after_round(model, index)
+    return model, _report(whole, model, example, plan, initial)
 
 
-def _cut_to(
-    model: nn.Module,
-    example: Tensor,
-    importance: Callable[[], object],
-    *,
-    wanted: float,
-    round_to: int,
-    reporter: Reporter,
-) -> nn.Module:
-    """Look for the ratio of channels that leaves `wanted` multiply-accumulates, or a little less."""
-    now = count_macs(model, example)
-    low, high = 0.0, 1.0
-    ratio = 1 - (wanted / now) ** 0.5  # MACs fall with the product of two channel counts
-    best, best_macs = model, now
-    for _ in range(_TRIALS):
+def _cut(step: Round, plan: PrunePlan, budget: Budget | None, done: float, reporter: Reporter) -> nn.Module:
+    """Return the network after one more round; `done` is the share of the rounds that is then over."""
+    if budget is None:
+        return step.checked(())
+    step.checked(step.line)  # first the most that can go: where that is right, so is all between
+    wanted = budget.after(done, plan.schedule)
+
+    def cost(taken: Sequence[Move]) -> float:
         reporter.check_cancelled()
-        trial = _cut(model, example, importance(), ratio=ratio, round_to=round_to)
-        macs = count_macs(trial, example)
-        fits = macs <= wanted * (1 + _TOLERANCE / 2)
-        # Before anything fits, smaller is better; from then on, the largest that fits.
-        if macs < best_macs if best_macs > wanted * (1 + _TOLERANCE / 2) else fits and macs > best_macs:
-            best, best_macs = trial, macs
-        if abs(macs - wanted) <= _CLOSE_ENOUGH * now and fits:
-            break
-        low, high = (low, ratio) if fits else (ratio, high)
-        ratio = (low + high) / 2
-    return best
+        return budget.of(lambda: step.build(taken), step.widths(taken))
 
-
-def _cut(model: nn.Module, example: Tensor, importance: object, *, ratio: float, round_to: int) -> nn.Module:
-    import torch_pruning as tp
-
-    trial = copy.deepcopy(model).eval()
-    last = _final_classifier(trial)
-    with warnings.catch_warnings():
-        # Torch-Pruning warns about its own use of torch; the caller can do nothing about it.
-        warnings.simplefilter("ignore")
-        pruner = tp.pruner.BasePruner(
-            trial,
-            example,
-            importance=importance,
-            pruning_ratio=ratio,
-            max_pruning_ratio=0.95,
-            round_to=round_to,
-            ignored_layers=[last],
-            # Fresh ones: the library's defaults are shared by all pruners of a process.
-            num_heads={},
-            channel_groups={},
-            in_channel_groups={},
-            out_channel_groups={},
+    taken, value = least_moves(step.line, cost, wanted, refine=budget.exact)
+    if value > wanted and done == 1:
+        raise StepError(
+            f"The target of {budget.show(wanted)} cannot be met: the least that can be reached is "
+            f"{budget.show(value)}, of {budget.show(budget.before)}. Raise the target, or leave more to "
+            f"prune: "
+            f"keep fewer layers, lower round_to (now {plan.round_to}), or raise max_ratio "
+            f"(now {plan.max_ratio:g})."
         )
-        pruner.step()
-    for parameter in trial.parameters():
-        parameter.grad = None
-    return trial
+    reporter.log(
+        f"{budget.show(value)} remain of {budget.show(budget.before)} ({value / budget.before:.1%}); "
+        f"at most {budget.show(wanted)} were wanted"
+    )
+    return step.checked(taken)
 
 
-def _final_classifier(model: nn.Module) -> nn.Module:
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    if len(layers) < 2:
-        raise StepError("This network has a single layer, its classifier: there is nothing to prune.")
-    return layers[-1]
+def _say_unranked(names: Sequence[str], plan: PrunePlan, reporter: Reporter, index: int) -> None:
+    if names and index == 0:
+        reporter.log(
+            f"The criterion {plan.criterion} cannot rank {len(names)} groups of layers, which stay as they "
+            f"are: " + ", ".join(names),
+            "warning",
+        )
 
 
-def _check(report: PruneReport, target: float, round_to: int) -> None:
-    reached = report.macs / report.macs_before
+def _report(
+    whole: nn.Module, model: nn.Module, example: Tensor, plan: PrunePlan, initial: Mapping[str, int]
+) -> PruneReport:
+    layers = weighted_layers(model)
+    report = PruneReport(
+        macs_before=count_macs(whole, example),
+        macs=count_macs(model, example),
+        parameters_before=count_parameters(whole),
+        parameters=count_parameters(model),
+        channels=tuple((name, count, int(layers[name].weight.shape[0])) for name, count in initial.items()),
+    )
     if report.macs >= report.macs_before:
         raise StepError(
-            f"Pruning cut nothing: no channel count can fall to a lower multiple of {round_to}. "
+            f"Pruning cut nothing: no channel count can fall to a lower multiple of {plan.round_to}. "
             "Lower round_to."
         )
-    if reached > target * (1 + _TOLERANCE):
-        raise StepError(
-            f"Pruning left {reached:.1%} of the multiply-accumulates; the target is {target:.1%}. "
-            f"Lower round_to (now {round_to}), or raise target.macs."
-        )
+    return report

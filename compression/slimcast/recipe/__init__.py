@@ -6,7 +6,7 @@ Torch-free, so that pages and the command line can check a recipe without loadin
 from slimcast.recipe.document import Recipe, Step
 from slimcast.recipe.factorize import FactorizeStep
 from slimcast.recipe.parse import load_recipe, parse_recipe
-from slimcast.recipe.pruning import PruneStep, PruneTarget
+from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
 from slimcast.recipe.quantizing import QuantizeStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
@@ -22,6 +22,7 @@ __all__ = [
     "PruneTarget",
     "QuantizeStep",
     "Recipe",
+    "Regularize",
     "SparsifyStep",
     "Step",
     "TrainStep",

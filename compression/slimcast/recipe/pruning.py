@@ -1,16 +1,91 @@
-"""Steps that remove parts of a network."""
+"""The step that removes whole channels."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from slimcast.recipe.part import Part
+from slimcast.recipe.training import Distillation
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+_SMALLEST_BUDGET = 1000
+"""Below that, a count of operations, weights or bytes is a slip for a share."""
 
 
 class PruneTarget(Part):
-    """What remains, as a fraction: ``macs: 0.4`` keeps 40 % of the multiply-accumulates."""
+    """What must remain. Exactly one of the measures: below 1 the share that remains, else a budget."""
 
-    macs: float = Field(gt=0, lt=1)
+    channels: float | None = Field(
+        default=None, gt=0, lt=1, description="Share of the channels that remains."
+    )
+    macs: float | None = Field(
+        default=None, gt=0, description="Multiply-accumulates of one image: a share below 1, or how many."
+    )
+    params: float | None = Field(default=None, gt=0, description="Parameters: a share below 1, or how many.")
+    bytes: float | None = Field(
+        default=None, gt=0, description="The artifact file: a share below 1, or its bytes."
+    )
+    latency_ms: float | None = Field(
+        default=None,
+        gt=0,
+        description="Median latency here, batch 1, one thread: a share below 1, or milliseconds.",
+    )
+    numbers: Literal["float32", "int8"] = Field(
+        default="float32",
+        description="Of which artifact bytes and latency are; int8 where the recipe quantizes in the end.",
+    )
+
+    @field_validator("macs", "params", "bytes")
+    @classmethod
+    def _share_or_budget(cls, value: float | None) -> float | None:
+        if value is not None and 1 <= value < _SMALLEST_BUDGET:
+            raise ValueError(
+                f"must be less than 1 (the share that remains) or at least {_SMALLEST_BUDGET} (a budget), "
+                f"but is {value:g}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_measure(self) -> "PruneTarget":
+        given = [name for name in _MEASURES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"must have exactly one of {', '.join(_MEASURES)}; has {', '.join(given) or 'none'}"
+            )
+        return self
+
+    @property
+    def measure(self) -> str:
+        """Name of the measure that is given."""
+        return next(name for name in _MEASURES if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> float:
+        """Below 1 the share that remains, else the budget."""
+        value: float = getattr(self, self.measure)
+        return value
+
+
+_MEASURES = ("channels", "macs", "params", "bytes", "latency_ms")
+
+
+class Regularize(Part):
+    """Train with a penalty that draws unimportant channels towards zero, before the first cut."""
+
+    kind: Literal["group_norm", "growing", "bn_scale"] = Field(
+        description="group_norm: Fang et al., CVPR 2023; growing: Wang et al., ICLR 2021; bn_scale: "
+        "Liu et al., ICCV 2017."
+    )
+    epochs: float = Field(gt=0, le=1000)
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        description="Of the penalty; without a value 5e-4 for group_norm, 1e-4 for bn_scale, and for growing "
+        "1e-4 more at each tenth batch.",
+    )
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="Without a value, a quarter of the network's own default."
+    )
 
 
 class PruneStep(Part):
@@ -19,7 +94,47 @@ class PruneStep(Part):
     kind: Literal["prune"]
     method: Literal["structured"] = "structured"
     criterion: str = "l2"
-    target: PruneTarget
-    rounds: int = Field(default=1, ge=1, le=50)
-    finetune_epochs: float = Field(default=0, ge=0, le=100, description="Training between rounds, in epochs.")
+    target: PruneTarget | None = Field(
+        default=None, description="Without it, only what ratios say is removed."
+    )
+    scope: Literal["local", "global", "isomorphic"] = Field(
+        default="local",
+        description="local: all layers lose the same share; global: the least important channels go wherever "
+        "they are; isomorphic: that, among layers of the same structure.",
+    )
+    ratios: dict[str, Share] = Field(
+        default={},
+        description="Share of the channels to remove, by layer name pattern; the target spares them.",
+    )
+    keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers to leave as they are.")
+    max_ratio: float = Field(
+        default=0.95, gt=0, lt=1, description="Largest share of a layer's channels that may go."
+    )
     round_to: int = Field(default=8, ge=1, le=64, description="Channel counts become multiples of this.")
+    criterion_images: int = Field(
+        default=256, ge=1, le=100_000, description="Training images for criteria that need gradients or maps."
+    )
+    regularize: Regularize | None = None
+    rounds: int = Field(default=1, ge=1, le=50)
+    schedule: Literal["geometric", "linear", "cubic"] = Field(
+        default="geometric",
+        description="How rounds share the work: by equal factors, by equal amounts, or most at first.",
+    )
+    finetune_epochs: float = Field(default=0, ge=0, le=100, description="Training between rounds, in epochs.")
+    finetune_rate: float | None = Field(
+        default=None, gt=0, description="Its peak learning rate; without a value, half of the network's own."
+    )
+    optimizer: Literal["sgd", "adamw"] = Field(default="adamw", description="For all training in this step.")
+    batch_size: int = Field(default=128, ge=1, le=65536)
+    distill: Distillation | None = Field(
+        default=None, description="Between rounds, learn from a teacher too."
+    )
+    norm_batches: int = Field(
+        default=20, ge=0, le=10_000, description="Batches to measure batch norms on after each cut; 0: none."
+    )
+
+    @model_validator(mode="after")
+    def _removes_something(self) -> "PruneStep":
+        if self.target is None and not self.ratios:
+            raise ValueError("needs a target, such as target: {macs: 0.5}, or ratios")
+        return self

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from slimcast.catalog import DATA, MODELS
+from slimcast.catalog import CRITERIA, DATA, MODELS
 from slimcast_web.services import compress
 from slimcast_web.services.compress import Draft
 
@@ -120,6 +120,14 @@ def _advanced() -> None:
     one.number_input("Epochs of training", 0.1, 1000.0, step=1.0, **_field("epochs"))
     two.number_input("Batch size", 1, 65536, **_field("batch_size"))
     three.number_input("Seed", 0, 2**31 - 1, **_field("seed"))
+    st.selectbox(
+        "Which channels go first",
+        CRITERIA.names(),
+        format_func=lambda n: CRITERIA[n].title,
+        help="The criterion of pruning; l2 suits every network.",
+        **_field("criterion"),
+    )
+    one, two, three = st.columns(3)
     one.number_input("Pruning rounds", 1, 50, **_field("rounds"))
     two.number_input("Epochs between rounds", 0.1, 100.0, step=1.0, **_field("between_epochs"))
     three.number_input("Round channels to", 1, 64, **_field("round_to"))

@@ -21,6 +21,7 @@ class Draft:
     Attributes:
         path: folder of the images, for data that need one; relative ones lie below the data root.
         keep_macs: share of the multiply-accumulates that remains, in per cent; 100 means no pruning.
+        criterion: which channels go first, a name in the catalog.
         rounds: pruning rounds. between_epochs: training between them. round_to: channels come in multiples.
         finetune_epochs: training after pruning; finetune_rate: its learning rate, 0 means the network's own.
         image_size: pixels; 0 means the data's own. train_samples: 0 means all.
@@ -31,6 +32,7 @@ class Draft:
     data: str = "digits"
     path: str = ""
     keep_macs: int = 40
+    criterion: str = "l2"
     int8: bool = True
     epochs: float = 15.0
     rounds: int = 2
@@ -163,6 +165,7 @@ def _document(draft: Draft) -> dict[str, Any]:
 def _prune(draft: Draft) -> dict[str, Any]:
     return {
         "kind": "prune",
+        "criterion": draft.criterion,
         "target": {"macs": draft.keep_macs / 100},
         "rounds": draft.rounds,
         "finetune_epochs": _short(draft.between_epochs) if draft.rounds > 1 else 0,
@@ -196,7 +199,9 @@ def _guess(recipe: Recipe) -> Draft:
         if step.kind == "train":
             found |= {"epochs": step.epochs, "batch_size": step.batch_size}
         elif step.kind == "prune":
-            found |= {"keep_macs": round(step.target.macs * 100), "rounds": step.rounds}
+            share = (step.target.macs if step.target is not None else None) or 1.0
+            found |= {"keep_macs": round(min(share, 1.0) * 100), "rounds": step.rounds}
+            found["criterion"] = step.criterion
             found |= {"between_epochs": step.finetune_epochs or 1.0, "round_to": step.round_to}
         elif step.kind == "finetune":
             found |= {"finetune_epochs": step.epochs, "distill": step.distill is not None}
