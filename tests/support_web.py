@@ -4,14 +4,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from optuna.trial import TrialState
+
 from slimcast.errors import FleetError
 from slimcast.fleet.records import Device, FramePacket
 from slimcast.recipe import parse_recipe
-from slimcast.records import EventKind, Measurement, Run, RunState, Variant
+from slimcast.records import EventKind, Measurement, Run, RunState, Search, Variant
+from slimcast.search import parse_search
+from slimcast.search.outcome import exceeded
+from slimcast.search.space import draw
+from slimcast.search.study import open_storage, open_study
 from slimcast.store import Store
 from slimcast_edge import wire
 from slimcast_edge.wire import DeviceState
 from slimcast_web.services import compress
+from support_search import BASELINE, figures, search_text
 
 MACHINE = "Example CPU, 2 cores, Linux x86_64"
 
@@ -183,3 +190,51 @@ def measurements(accuracy: float, size: float, macs: float, latency_ms: float) -
         one("latency_p50_ms", latency_ms, "ms", n=500, machine=MACHINE),
         one("latency_p90_ms", latency_ms * 1.2, "ms", n=500, machine=MACHINE),
     )
+
+
+def made_up_search(store: Store, trials: int = 4) -> Search:
+    """A search that has ended: two trials within the budgets, one over them, one failed."""
+    document = parse_search(search_text(trials=f"trials: {trials}"))
+    found = store.searches.enqueue(document.name, document.hash, document.to_yaml())
+    store.searches.claim(found.id, "test")
+    storage = open_storage(store.database_url)
+    study = open_study(storage, found, document)
+    for kept in (0.4, 0.2, 1.0, None)[:trials]:
+        trial = study.ask()
+        draw(document.space, trial)
+        trial.set_user_attr("run", f"run{trial.number:07d}")
+        if kept is None:
+            trial.set_user_attr("failed", True)
+            trial.set_user_attr("reason", "Not <enough> memory.")
+            study.tell(trial, state=TrialState.PRUNED)
+            continue
+        accuracy, size = figures(kept, is_int8=False)
+        measured = {"accuracy": accuracy, "size_bytes": size, "accuracy_drop": BASELINE - accuracy}
+        trial.set_user_attr("measured", measured)
+        trial.set_user_attr("missed", exceeded(document.budgets, measured))
+        study.tell(trial, [accuracy, size])
+    storage.engine.dispose()
+    store.searches.heartbeat(found.id, "test", progress=1.0, activity="")
+    store.searches.finish(found.id, "test", RunState.SUCCEEDED)
+    return store.searches.get(found.id)
+
+
+@dataclass
+class FakeSearches:
+    """The port to the processes of searches: rows in the real store, no process."""
+
+    store: Store
+    resumed: list[str] = field(default_factory=list)
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def submit(self, document) -> Search:
+        return self.store.searches.enqueue(document.name, document.hash, document.to_yaml())
+
+    def resume(self, search_id: str) -> None:
+        self.resumed.append(search_id)
+
+    def cancel(self, search_id: str) -> Search:
+        return self.store.searches.request_cancel(search_id)

@@ -8,6 +8,8 @@ import pytest
 
 from slimcast import catalog, settings
 from slimcast.recipe.training import Augment, Distillation, FinetuneStep
+from slimcast.search import SearchDocument, parse_search
+from slimcast.search.measures import MEASURES
 from slimcast_edge import wire
 from slimcast_edge.camera import CAMERAS
 from slimcast_edge.errors import Refusal
@@ -73,6 +75,17 @@ def test_recipes_page_names_every_catalog_entry(registry):
 def test_recipes_page_explains_every_field_of_training(part):
     page = _page("recipes.md")
     assert [name for name in part.model_fields if name != "kind" and f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.parametrize("name", [*SearchDocument.model_fields, *MEASURES])
+def test_search_page_names_every_field_and_measurement(name: str):
+    assert f"`{name}`" in _page("search.md")
+
+
+def test_search_page_shows_the_search_that_we_ship():
+    example = (ROOT / "examples" / "searches" / "lenet5-digits.yaml").read_text(encoding="utf-8")
+    shown = _page("search.md").split("```yaml\n")[1].split("```")[0]
+    assert parse_search(shown) == parse_search(example)
 
 
 @pytest.mark.parametrize("registry", [CAMERAS, RUNTIMES], ids=["cameras", "runtimes"])

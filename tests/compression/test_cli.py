@@ -19,6 +19,7 @@ from slimcast.cli import app
 from slimcast.records import RunState, Table
 from slimcast.settings import Settings
 from slimcast.store import Store
+from support_search import search_text
 from support_store import make_recipe, make_settings, make_variant
 from support_wait import PATIENCE, wait_for
 
@@ -29,6 +30,22 @@ data: {name: digits, train_samples: 400, test_samples: 100}
 steps:
   - {kind: train, epochs: 1}
   - {kind: quantize, calibration_samples: 32}
+"""
+REAL_SEARCH = """
+name: quick-search
+recipe:
+  model: {name: lenet5}
+  data: {name: digits, train_samples: 400, test_samples: 100, validation: 80}
+  steps:
+    - {kind: train, epochs: 1}
+    - {kind: quantize, calibration_samples: 32}
+space:
+  steps.1.calibration_samples: {choices: [16, 48]}
+objectives: [accuracy, size_bytes]
+budgets: {accuracy_drop: 0.9, size_bytes: 200000}
+trials: 2
+sampler: random
+seed: 0
 """
 _COMMANDS = sorted(get_command(app).commands)
 
@@ -213,6 +230,51 @@ def test_real_run_prints_one_document_and_writes_its_files(settings: Settings, t
     assert document == json.loads((out / "run.json").read_text())
     assert (out / "recipe.yaml").exists()
     assert "Step 0 train: finished" in stderr
+
+
+def test_search_with_errors_starts_nothing(store: Store, tmp_path: Path):
+    file = tmp_path / "s.yaml"
+    file.write_text(search_text(trials="trials: no", sampler="sampler: best"))
+    result = slim("search", file, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "trials: " in result.stderr
+    assert "sampler: " in result.stderr
+    assert store.searches.newest() == []
+    assert slim("search").exit_code == 2
+
+
+def test_cancel_knows_searches(store: Store):
+    search = store.searches.enqueue("a", "h", "y")
+    assert slim("cancel", search.id).exit_code == 0
+    assert store.searches.get(search.id).state is RunState.CANCELLED
+
+
+@pytest.mark.slow
+def test_real_search_finds_a_front_of_ordinary_runs(settings: Settings, store: Store, tmp_path: Path):
+    file = tmp_path / "s.yaml"
+    file.write_text(REAL_SEARCH)
+    process = _slimcast(settings, "search", str(file), "--json")
+    stdout, stderr = process.communicate(timeout=250 * PATIENCE)
+    assert process.returncode == 0, stderr
+    document = json.loads(stdout)
+    assert document["state"] == "succeeded"
+    assert [trial["end"] for trial in document["trials"]] == ["done", "done"]
+    assert document["front"]
+    for trial in document["trials"]:
+        run = store.run(trial["run"])
+        assert run.state is RunState.SUCCEEDED
+        last = store.variants(run.id)[-1]
+        assert trial["measured"]["size_bytes"] == last.value("size_bytes")
+        assert trial["measured"]["accuracy"] == last.value("validation_accuracy")
+        assert trial["measured"]["test_accuracy"] == last.value("accuracy")
+    # Once more with a budget that nothing meets.
+    file.write_text(REAL_SEARCH.replace("size_bytes: 200000", "size_bytes: 1000"))
+    again = _slimcast(settings, "search", str(file), "--json")
+    stdout, stderr = again.communicate(timeout=250 * PATIENCE)
+    assert again.returncode == 5, stderr
+    assert json.loads(stdout)["front"] == []
+    assert json.loads(stdout)["best_found"] is not None
+    assert "No trial keeps all budgets" in stderr
 
 
 @pytest.mark.slow

@@ -5,10 +5,13 @@ from torch import nn
 
 from slimcast.errors import StepError
 from slimcast.measure.cost import count_exported_parameters, count_macs, count_parameters
-from slimcast.measure.fresh import run_fresh
+from slimcast.measure.files import FileFacts
+from slimcast.measure.fresh import FreshRun, run_fresh
 from slimcast.measure.quality import agreement, top1_accuracy
+from slimcast.measure.report import Quality, measurements
 from slimcast.models.build import NetworkSpec, build
 from slimcast.reporting import SilentReporter
+from slimcast_edge.bench import Latency
 from support_engine import LENET
 
 
@@ -46,3 +49,19 @@ def test_a_file_that_cannot_be_opened_is_an_error():
     images = np.zeros((1, 32, 32, 1), np.uint8)
     with pytest.raises(StepError, match="cannot be used"):
         run_fresh(b"no model", images, seconds=0.1, reporter=SilentReporter())
+
+
+def test_what_is_held_back_for_choices_is_a_figure_of_its_own():
+    latency = Latency(p50_ms=1, p90_ms=1, p99_ms=1, mean_ms=1, std_ms=0, runs=1)
+    rest = {
+        "parameters": 1,
+        "macs": 1,
+        "facts": FileFacts(size_bytes=1, compressed_bytes=1, sparsity=0),
+        "fresh": FreshRun(logits=np.zeros((1, 2)), latency=latency, peak_rss_mb=1),
+        "machine": "",
+    }
+    without = measurements(quality=Quality(accuracy=0.9, agreement=1, images=50), **rest)
+    quality = Quality(accuracy=0.9, agreement=1, images=50, validation_accuracy=0.8, validation_images=20)
+    *same, last = measurements(quality=quality, **rest)
+    assert tuple(same) == without
+    assert (last.name, last.value, last.n) == ("validation_accuracy", 0.8, 20)

@@ -54,6 +54,13 @@ def test_the_int8_file_is_small_and_keeps_the_answers(name, activations):
     assert facts_of(content).compressed_bytes <= len(content)
 
 
+def test_any_number_of_images_can_calibrate():
+    graph = static.quantize(
+        _float(), digits().train_images, activations="uint8", samples=75, seed=0, reporter=SilentReporter()
+    )
+    assert any(node.op_type == "QuantizeLinear" for node in graph.graph.node)
+
+
 def test_held_out_images_play_no_part(monkeypatch):
     seen = []
     original = static._Reader

@@ -9,7 +9,7 @@ from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_web.services import studio
 from slimcast_web.services.studio import Studio
-from support_web import FakeHub, FakeQueue
+from support_web import FakeHub, FakeQueue, FakeSearches
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def opened(settings, empty_home):
     shutil.copytree(empty_home, settings.home)
     store = Store.open(settings)
     made = Studio(settings=settings, store=store, queue=FakeQueue(store), hub=FakeHub())
+    made.searches = FakeSearches(store)
     studio.use(made)
     yield made
     studio.use(None)

@@ -11,7 +11,7 @@ from slimcast_web.services import compress, studio
 from support_wait import PATIENCE, run_python
 from support_web import device, finished_run, running_run
 
-PAGES = ("compress", "runs", "tradeoffs", "fleet", "live")
+PAGES = ("compress", "runs", "tradeoffs", "search", "fleet", "live")
 
 
 def page(name: str, **query: str) -> AppTest:

@@ -100,10 +100,13 @@ def _trial_document(trial: "TrialLine") -> dict[str, Any]:
 
 
 def _print_result(document: "SearchDocument", result: "SearchResult") -> None:
+    from slimcast.search.measures import TEST_ACCURACY
+
     shown = result.front or ([result.best_found] if result.best_found else [])
     if not shown:
         return
     figures = list(dict.fromkeys([*document.objectives, *document.budgets]))
+    figures += [TEST_ACCURACY] if all(TEST_ACCURACY in trial.measured for trial in shown) else []
     parameters = list(document.space)
     output.print_table(
         ["trial", "run", "variant", *figures, *parameters],

@@ -9,11 +9,18 @@ from slimcast.records import Measurement
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Accuracy and agreement with torch, 0..1, over `images` held-out images."""
+    """Accuracy and agreement with torch, 0..1, over `images` held-out images.
+
+    Attributes:
+        validation_accuracy: over the `validation_images` that the recipe holds back for choices; None where
+            it holds back none.
+    """
 
     accuracy: float
     agreement: float
     images: int
+    validation_accuracy: float | None = None
+    validation_images: int = 0
 
 
 def measurements(
@@ -22,7 +29,7 @@ def measurements(
     """Return all figures of a variant."""
     latency = fresh.latency
     n = quality.images
-    return (
+    measured = (
         Measurement(name="accuracy", value=quality.accuracy, higher_is_better=True, n=n),
         Measurement(name="params", value=parameters, higher_is_better=False),
         Measurement(name="macs", value=macs, higher_is_better=False),
@@ -52,3 +59,8 @@ def measurements(
             name="peak_rss_mb", value=fresh.peak_rss_mb, unit="MB", higher_is_better=False, machine=machine
         ),
     )
+    validated = quality.validation_accuracy
+    if validated is None:
+        return measured
+    n = quality.validation_images
+    return (*measured, Measurement(name="validation_accuracy", value=validated, higher_is_better=True, n=n))

@@ -108,7 +108,10 @@ def quantize(
 
 class _Reader(CalibrationDataReader):
     def __init__(self, images: np.ndarray) -> None:
-        self._batches = iter([images[i : i + _BATCH] for i in range(0, len(images), _BATCH)])
+        # ONNX Runtime stacks what it collects of each batch: a smaller last one would not fit.
+        parts = max(1, len(images) // _BATCH)
+        size = len(images) // parts
+        self._batches = iter([images[i * size : (i + 1) * size] for i in range(parts)])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._batches, None)

@@ -5,7 +5,7 @@ from typing import Any
 
 from slimcast.errors import RecipeError
 from slimcast.search.document import Choices, Range, SearchDocument
-from slimcast.search.measures import ACCURACY_DROP, MEASURES, OBJECTIVES
+from slimcast.search.measures import ACCURACY_DROP, BUDGETS, MEASURES, OBJECTIVES
 from slimcast.search.space import DROP, KEEP, corners, is_step, label, recipe_of
 
 Problems = list[tuple[str, str]]
@@ -40,8 +40,8 @@ def _objectives(search: SearchDocument) -> Problems:
 def _budgets(search: SearchDocument) -> Problems:
     problems = []
     for name, limit in search.budgets.items():
-        if name not in MEASURES:
-            problems.append((f"budgets.{name}", f"unknown measurement; known: {', '.join(MEASURES)}"))
+        if name not in BUDGETS:
+            problems.append((f"budgets.{name}", f"unknown measurement; known: {', '.join(BUDGETS)}"))
         elif limit < 0:
             problems.append((f"budgets.{name}", f"must be at least 0, but is {limit:g}"))
         elif MEASURES[name].is_fraction and limit > 1:

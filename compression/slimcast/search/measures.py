@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 ACCURACY = "accuracy"
 ACCURACY_DROP = "accuracy_drop"
+TEST_ACCURACY = "test_accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Measure:
 _ALL = (
     Measure(name=ACCURACY, title="accuracy", higher_is_better=True, is_fraction=True),
     Measure(name=ACCURACY_DROP, title="accuracy lost against the baseline", is_fraction=True),
+    Measure(name=TEST_ACCURACY, title="accuracy on test images", higher_is_better=True, is_fraction=True),
     Measure(name="agreement", title="agreement with torch", higher_is_better=True, is_fraction=True),
     Measure(name="size_bytes", title="size of the file", unit="bytes"),
     Measure(name="compressed_bytes", title="size after zlib", unit="bytes"),
@@ -32,6 +34,7 @@ _ALL = (
 )
 
 MEASURES = {measure.name: measure for measure in _ALL}
-"""By name. All but `accuracy_drop` are measurements of the store, with the same direction."""
+"""By name. All but `accuracy_drop` and `test_accuracy` are measurements of the store, directions included."""
 
-OBJECTIVES = tuple(name for name in MEASURES if name != ACCURACY_DROP)
+BUDGETS = tuple(name for name in MEASURES if name != TEST_ACCURACY)
+OBJECTIVES = tuple(name for name in BUDGETS if name != ACCURACY_DROP)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from slimcast.recipe import Recipe
 from slimcast.records import Variant
-from slimcast.search.measures import ACCURACY, ACCURACY_DROP, MEASURES
+from slimcast.search.measures import ACCURACY, ACCURACY_DROP, MEASURES, TEST_ACCURACY
 
 VALIDATION_ACCURACY = "validation_accuracy"
+_ROUNDING = 1e-9
 _FRACTION_WEIGHT = 10.0
 """So that misses can be added up: a point of accuracy counts as much as ten per cent of the bytes."""
 
@@ -19,7 +20,7 @@ class Outcome:
     Attributes:
         variant: the variant that the recipe ends with.
         measured: what was measured on it; `accuracy` on the validation split where the recipe holds one
-            back, else on the test images.
+            back, with `test_accuracy` beside it, else on the test images.
     """
 
     variant: str
@@ -48,7 +49,10 @@ def figures_of(variant: Variant) -> dict[str, float]:
     """Return what was measured on a variant, as a search sees it."""
     figures = {m.name: m.value for m in variant.measurements if m.name in MEASURES}
     validated = variant.value(VALIDATION_ACCURACY)
-    return figures if validated is None else figures | {ACCURACY: validated}
+    if validated is None:
+        return figures
+    tested = {TEST_ACCURACY: figures[ACCURACY]} if ACCURACY in figures else {}
+    return figures | tested | {ACCURACY: validated}
 
 
 def baseline_step(recipe: Recipe) -> int:
@@ -68,6 +72,8 @@ def exceeded(budgets: Mapping[str, float], measured: Mapping[str, float]) -> dic
         if name not in measured:
             continue
         over = measured[name] - limit
+        if abs(over) < _ROUNDING:
+            over = 0.0  # exactly two points less are within a budget of two points
         if MEASURES[name].higher_is_better:
             over = -over
         found[name] = over * _FRACTION_WEIGHT if MEASURES[name].is_fraction else over / (limit or 1.0)

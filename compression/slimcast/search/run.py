@@ -28,6 +28,10 @@ _POLL_S = 0.2
 _HEARTBEAT_S = 1.0
 _SILENT_S = 30.0
 _FAILURES = 3
+_CHOSEN_ON_TEST_IMAGES = (
+    "The recipe holds back no validation split (data.validation): trials are chosen by their accuracy on "
+    "test images, so that of the best ones is flattering."
+)
 """So many trials of each worker may fail while none succeeds: then the recipe is wrong, not the luck."""
 
 
@@ -132,6 +136,12 @@ class _Work:
         if self._open:
             text += f", {len(self._open)} are taken up again"
         self._bench.reporter.log(text)
+        data = self._document.recipe.get("data")
+        if (
+            not (isinstance(data, dict) and data.get("validation"))
+            and "data.validation" not in self._document.space
+        ):
+            self._bench.reporter.log(_CHOSEN_ON_TEST_IMAGES, "warning")
 
     def _watch_workers(self) -> bool:
         """Start the workers and stay until they have ended. Return whether somebody has cancelled."""

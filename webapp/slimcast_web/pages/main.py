@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from slimcast_web.components import navigation
-from slimcast_web.pages import compress, fleet, live, runs, tradeoffs
+from slimcast_web.pages import compress, fleet, live, runs, search, tradeoffs
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -21,6 +21,7 @@ def main() -> None:
         "tradeoffs": st.Page(
             tradeoffs.show, title="Trade-offs", icon=":material/balance:", url_path="trade-offs"
         ),
+        "search": st.Page(search.show, title="Search", icon=":material/search:", url_path="search"),
         "fleet": st.Page(fleet.show, title="Fleet", icon=":material/router:", url_path="fleet"),
         "live": st.Page(live.show, title="Live", icon=":material/videocam:", url_path="live"),
     }

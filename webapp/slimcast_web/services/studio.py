@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from slimcast.errors import SlimcastError
+from slimcast.search.processes import SearchProcesses
 from slimcast.settings import Settings
 from slimcast_web.services.events import EventReader
 from slimcast_web.services.history import StateHistory
@@ -55,6 +56,7 @@ class Studio:
         """Make what reads from the parts."""
         self.history = StateHistory(self.hub)
         self.events = EventReader(self.store)
+        self.searches = SearchProcesses(self.settings, self.store)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
@@ -80,6 +82,7 @@ class Studio:
             ("The embedded broker", self.broker),
             ("The fleet hub", self.hub),
             ("The job queue", self.queue),
+            ("The searches", self.searches),
             ("The history of devices", self.history),
         ]
         return [(name, part) for name, part in parts if part is not None]
