@@ -68,3 +68,33 @@ class ScaledReporter:
     def progress(self, fraction: float, activity: str) -> None:
         """Set how much of this part is done."""
         self._inner.progress(self._start + (self._end - self._start) * fraction, activity)
+
+
+class QuietReporter(ScaledReporter):
+    """Passes on progress and cancellation only: for many small trainings, whose curves nobody could read.
+
+    The activity stays what the caller says, whatever the work within says of itself.
+    """
+
+    def __init__(self, inner: Reporter, start: float, end: float, activity: str) -> None:
+        super().__init__(inner, start, end)
+        self._activity = activity
+        silent = SilentReporter()
+        self.log, self.point, self.table = silent.log, silent.point, silent.table
+
+    def progress(self, fraction: float, activity: str) -> None:
+        """Set how much of this part is done."""
+        super().progress(fraction, self._activity)
+
+
+class MonotoneReporter(ScaledReporter):
+    """Never lets the bar go back: for work whose length turns out as it goes on."""
+
+    def __init__(self, inner: Reporter) -> None:
+        super().__init__(inner, 0.0, 1.0)
+        self._largest = 0.0
+
+    def progress(self, fraction: float, activity: str) -> None:
+        """Set how much is done; less than before counts as what was."""
+        self._largest = max(self._largest, min(1.0, fraction))
+        super().progress(self._largest, activity)

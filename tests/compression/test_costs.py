@@ -47,4 +47,4 @@ def test_an_int8_draft_is_smaller_and_runs(job):
     content = draft_artifact(job, trained_lenet(), "int8")
     assert read_info(content).numeric_kind is NumericKind.INT8
     assert len(content) < 0.4 * len(draft_artifact(job, trained_lenet()))
-    assert latency_of(job, trained_lenet(), "int8", seconds=0.05).runs >= 30
+    assert latency_of(job, trained_lenet(), "int8", seconds=0.02).runs >= 30

@@ -86,7 +86,8 @@ class OnnxRuntime:
             )
 
 
-def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
+def session_options(threads: int) -> Any:
+    """Return the options with which everything that is run or measured is opened."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -95,6 +96,11 @@ def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
     # Spinning threads would burn the battery, and the time of the camera's other threads, between two frames.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
+
+
+def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
+    options = session_options(threads)
     if info.numeric_kind is NumericKind.WEIGHT_ONLY:
         # Unpack the weights once, at load. On a static int8 model this would turn the integer kernels off.
         options.add_session_config_entry("session.disable_quant_qdq", "1")

@@ -1,0 +1,295 @@
+"""NetAdapt: cut towards a budget in small steps, of which each is chosen by the accuracy that it keeps.
+
+Yang et al., NetAdapt: Platform-Aware Neural Network Adaptation for Mobile Applications, ECCV 2018,
+arXiv:1804.03230. In each iteration the network must become cheaper by a step. Every group of channels
+proposes the largest width that achieves this, each proposal is trained for a moment and judged, and the most
+accurate one is the next network.
+
+Nothing here knows torch, data or clocks: `Tools` does the cutting, training and measuring.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+from slimcast.errors import StepError
+from slimcast.measure.layers import LayerShape
+from slimcast.prune.narrow import Adjustable, largest_width, least_cost, total_cost
+from slimcast.reporting import QuietReporter, Reporter
+
+M = TypeVar("M")
+
+_CLOSE_ENOUGH = 0.02  # of the budget, above it: what a measurement is off by anyway
+_SMALLER_STEPS = 6
+"""How often the step is halved before giving up: where widths are few, no group may make it whole."""
+
+
+class Tools(Protocol[M]):
+    """What NetAdapt needs done to a network of type `M`."""
+
+    def layers(self, model: M) -> Mapping[str, LayerShape]:
+        """Return the layers that cost something, in order."""
+
+    def groups(self, model: M) -> Sequence[Adjustable]:
+        """Return what can be narrowed."""
+
+    def cost(self, name: str, layer: LayerShape) -> float:
+        """Return what a layer costs, from the table."""
+
+    def measure(self, model: M) -> float:
+        """Return what the whole network costs, without the table."""
+
+    def narrow(self, model: M, group: Adjustable, width: int) -> M:
+        """Return a copy with a group at another width."""
+
+    def train(self, model: M, iteration: int, proposal: int, reporter: Reporter) -> None:
+        """Train in place for a moment."""
+
+    def accuracy(self, model: M) -> float:
+        """Return the accuracy by which proposals are chosen, 0..1."""
+
+    def show(self, value: float) -> str:
+        """Return a cost with its unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptPlan:
+    """How far to go, and in which steps.
+
+    Attributes:
+        budget: what the network may cost, in the unit of `Tools.measure`.
+        first_step: what the first iteration must save, as a share of the network's cost before it all.
+        decay: each step is so many times the one before.
+        iterations: how many there may be.
+    """
+
+    budget: float
+    first_step: float = 0.03
+    decay: float = 0.98
+    iterations: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a network costs by the table: ``scale * (rest + all layers)``.
+
+    `rest` is what the whole costs beyond its layers (pooling, additions, the call); it is taken to stay.
+    `scale` is 1 until a measurement says otherwise.
+    """
+
+    rest: float
+    scale: float
+
+    @classmethod
+    def anchored(cls, measured: float, layers: float) -> "Prediction":
+        """Return the one that is right for a network that was measured."""
+        rest = max(0.0, measured - layers)
+        return cls(rest=rest, scale=measured / (rest + layers))
+
+    def of(self, layers: float) -> float:
+        """Return the cost of a network whose layers cost `layers`."""
+        return self.scale * (self.rest + layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """A line of the history; 0 is the network before it all.
+
+    Attributes:
+        group: that was narrowed, "" in line 0. width: its channels since.
+        accuracy: on the images for choices, after the short training.
+        predicted: cost by the table. measured: without it; None where nobody measured.
+        proposals: how many groups had one. widths: channels of all groups, in the order of the network.
+    """
+
+    number: int
+    group: str
+    width: int
+    accuracy: float
+    predicted: float
+    proposals: int
+    widths: tuple[int, ...]
+    measured: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class State(Generic[M]):
+    """Where an adaptation stands; with it, it can go on in another process.
+
+    Attributes:
+        start: cost before it all, measured. cost: of the network now, measured or else predicted.
+    """
+
+    model: M
+    start: float
+    cost: float
+    prediction: Prediction
+    history: tuple[Iteration, ...]
+
+
+def within(cost: float, budget: float) -> bool:
+    """Return whether a budget is met, but for what a measurement is off by anyway (2 %)."""
+    return cost <= budget * (1 + _CLOSE_ENOUGH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Proposal(Generic[M]):
+    model: M
+    group: Adjustable
+    width: int
+    accuracy: float
+    predicted: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The most accurate first; of equal ones, the cheapest."""
+        return self.accuracy, -self.predicted
+
+
+class Adaptation(Generic[M]):
+    """One run of NetAdapt. Call `begin`, then `advance` until it returns None."""
+
+    def __init__(self, tools: Tools[M], plan: AdaptPlan, reporter: Reporter) -> None:
+        self._tools, self._plan, self._reporter = tools, plan, reporter
+
+    def begin(self, model: M, measured: float) -> State[M]:
+        """See whether the budget can be met at all.
+
+        Args:
+            model: is left as it is.
+            measured: what it costs, see `Tools.measure`.
+
+        Raises:
+            StepError: there is nothing to narrow, or too little to meet the budget.
+        """
+        tools, budget = self._tools, self._plan.budget
+        layers, groups = tools.layers(model), tools.groups(model)
+        if not any(group.widths for group in groups):
+            raise StepError("NetAdapt finds no channels to remove. Lower round_to, or keep fewer layers.")
+        prediction = Prediction.anchored(measured, total_cost(layers, tools.cost))
+        least = prediction.of(least_cost(groups, layers, tools.cost))
+        if not within(least, budget):
+            raise StepError(
+                f"NetAdapt cannot reach a budget of {tools.show(budget)}: about {tools.show(least)} of "
+                f"{tools.show(measured)} remain even with every layer at its narrowest. Raise the target, "
+                "lower round_to, or keep fewer layers."
+            )
+        first = Iteration(
+            number=0,
+            group="",
+            width=0,
+            accuracy=tools.accuracy(model),
+            predicted=measured,
+            measured=measured,
+            proposals=0,
+            widths=tuple(group.channels for group in groups),
+        )
+        return State(model=model, start=measured, cost=measured, prediction=prediction, history=(first,))
+
+    def done(self, state: State[M]) -> bool:
+        """Return whether the network was measured and found within the budget."""
+        measured = state.history[-1].measured
+        return measured is not None and within(measured, self._plan.budget)
+
+    def advance(self, state: State[M]) -> State[M] | None:
+        """Do one iteration; None when the budget is met, or nothing more can be cut.
+
+        Raises:
+            Cancelled: somebody cancelled the run.
+        """
+        number = state.history[-1].number + 1
+        if self.done(state) or number > self._plan.iterations:
+            return None
+        layers, groups = self._tools.layers(state.model), self._tools.groups(state.model)
+        choices = self._choices(state, number, layers, groups)
+        best = self._best(state, number, choices)
+        if best is None:
+            return None
+        after = Iteration(
+            number=number,
+            group=best.group.name,
+            width=best.width,
+            accuracy=best.accuracy,
+            predicted=best.predicted,
+            proposals=len(choices),
+            widths=tuple(best.width if group is best.group else group.channels for group in groups),
+        )
+        new = replace(state, model=best.model, cost=best.predicted, history=(*state.history, after))
+        return self._checked(new) if best.predicted <= self._plan.budget else new
+
+    def _best(
+        self, state: State[M], number: int, choices: Sequence[tuple[Adjustable, int]]
+    ) -> _Proposal[M] | None:
+        best: _Proposal[M] | None = None
+        for index, (group, width) in enumerate(choices):
+            self._reporter.check_cancelled()
+            begin, end = self._bounds(state, number, index, len(choices))
+            activity = f"NetAdapt, iteration {number}: {group.name} with {width} channels"
+            part = QuietReporter(self._reporter, begin, end, activity)
+            part.progress(0.0, activity)
+            candidate = self._try(state, group, width, number, index, part)
+            if best is None or candidate.rank > best.rank:
+                best = candidate
+        return best
+
+    def _try(
+        self, state: State[M], group: Adjustable, width: int, number: int, index: int, reporter: Reporter
+    ) -> _Proposal[M]:
+        tools = self._tools
+        model = tools.narrow(state.model, group, width)
+        predicted = state.prediction.of(total_cost(tools.layers(model), tools.cost))
+        tools.train(model, number, index, reporter)
+        return _Proposal(
+            model=model, group=group, width=width, accuracy=tools.accuracy(model), predicted=predicted
+        )
+
+    def _choices(
+        self,
+        state: State[M],
+        number: int,
+        layers: Mapping[str, LayerShape],
+        groups: Sequence[Adjustable],
+    ) -> list[tuple[Adjustable, int]]:
+        """Return each group that can make the step, and the largest width with which it does."""
+        step = self._step(state, number)
+        for _ in range(_SMALLER_STEPS):
+            needed = step / state.prediction.scale
+            found = []
+            for group in groups:
+                self._reporter.check_cancelled()
+                width = largest_width(group, layers, self._tools.cost, needed=needed)
+                if width is not None:
+                    found.append((group, width))
+            if found:
+                return found
+            step /= 2
+        return []
+
+    def _step(self, state: State[M], number: int) -> float:
+        """Return what an iteration must save: never more than what the budget asks for."""
+        plan = self._plan
+        return min(state.start * plan.first_step * plan.decay ** (number - 1), state.cost - plan.budget)
+
+    def _bounds(self, state: State[M], number: int, index: int, count: int) -> tuple[float, float]:
+        """Return where a proposal starts and ends on the bar, by how much of the way is behind it."""
+        way = max(state.start - self._plan.budget, 1e-30)
+        begin, part = (state.start - state.cost) / way, self._step(state, number) / way / count
+        return min(1.0, max(0.0, begin + index * part)), min(1.0, max(0.0, begin + (index + 1) * part))
+
+    def _checked(self, state: State[M]) -> State[M]:
+        """Measure a network that meets the budget by the table; where it does not, the table is corrected."""
+        measured = self._tools.measure(state.model)
+        if not within(measured, self._plan.budget):
+            # A disturbed measurement would cost accuracy for nothing: ask again, and believe the smaller.
+            measured = min(measured, self._tools.measure(state.model))
+        last = replace(state.history[-1], measured=measured)
+        state = replace(state, history=(*state.history[:-1], last))
+        if self.done(state):
+            return replace(state, cost=measured)
+        show = self._tools.show
+        self._reporter.log(
+            f"Predicted {show(state.cost)}, measured {show(measured)}: the prediction is corrected, and "
+            "NetAdapt goes on"
+        )
+        scale = state.prediction.scale * measured / state.cost
+        return replace(state, cost=measured, prediction=replace(state.prediction, scale=scale))
