@@ -26,10 +26,14 @@ def _crop(height: int, width: int, spec: InputSpec) -> tuple[float, float, float
     """Return (left, top, right, bottom) in pixels."""
     if spec.resize == "stretch":
         return (0, 0, width, height)
-    scale = min(height / spec.height, width / spec.width)
-    crop_width, crop_height = spec.width * scale, spec.height * scale
+    # One side stays as it is, exactly: through a common factor, 225/224 * 224 is more than 225.
+    crop_width, crop_height = float(width), float(height)
+    if height * spec.width <= width * spec.height:
+        crop_width = height * spec.width / spec.height
+    else:
+        crop_height = width * spec.height / spec.width
     left, top = (width - crop_width) / 2, (height - crop_height) / 2
-    return (left, top, left + crop_width, top + crop_height)
+    return (left, top, min(left + crop_width, width), min(top + crop_height, height))
 
 
 def _scale(pixels: np.ndarray, box: tuple[float, float, float, float], spec: InputSpec) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Recipes: what is wrong is said all at once, in plain English, with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,35 @@ def test_augmentation_is_on_off_or_chosen():
 def test_auto_is_the_default_of_how_training_computes():
     assert _step("precision: auto, channels_last: auto") == _step("batch_size: 128")
     assert _step("channels_last: false").channels_last is False
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "message"),
+    [
+        ("{name: folder}", "data.path", "missing; 'folder' needs the folder"),
+        ("{name: digits, path: x}", "data.path", "has a place of its own"),
+        (
+            "{name: digits, train_samples: 0}",
+            "data.train_samples",
+            "be a count .* or a share .* but is 0",
+        ),
+        ("{name: digits, test_samples: 1.5}", "data.test_samples", "but is 1.5"),
+        ("{name: digits, validation: true}", "data.validation", "but is True"),
+        ("{name: digits, channels: 2}", "data.channels", "must be 1 or 3"),
+        ("{name: digits, mean: [0.5]}", "data.std", "mean and std go together"),
+        ("{name: digits, mean: [0.5, 0.5], std: [1, 1]}", "data.mean", "must have 1 or 3 values"),
+        ("{name: digits, mean: [0.5], std: [1, 1, 1]}", "data.std", "as many values as mean"),
+        ("{name: digits, channels: 3, mean: [0.5], std: [1]}", "data.mean", "must have 3 values"),
+        ("{name: digits, mean: [3], std: [0]}", "data.mean.0", "at most 1"),
+    ],
+)
+def test_data_that_cannot_be_are_said_before_anything_runs(data, path, message):
+    problems = dict(_problems(GOOD.replace("{name: digits}", data)))
+    assert re.search(message, problems[path])
+
+
+def test_counts_and_shares_survive_yaml():
+    data = "{name: digits, train_samples: 0.5, test_samples: 100, validation: 0.1, mean: [0.3], std: [0.4]}"
+    recipe = parse_recipe(GOOD.replace("{name: digits}", data))
+    assert (recipe.data.train_samples, recipe.data.test_samples) == (0.5, 100)
+    assert parse_recipe(recipe.to_yaml()) == recipe

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from slimcast_edge.artifact import InputSpec
-from slimcast_edge.preprocess import prepare
+from slimcast_edge.preprocess import _crop, prepare
 
 
 def spec(height=32, width=32, channels=1, resize="center_crop"):
@@ -66,3 +66,16 @@ def test_grey_frames_fill_three_channels():
     ready = prepare(noise(32, 32, 1), spec(channels=3))[0]
     assert (ready[..., 0] == ready[..., 1]).all()
     assert (ready[..., 1] == ready[..., 2]).all()
+
+
+@pytest.mark.parametrize("size", [(224, 224), (96, 96), (32, 32), (160, 90), (90, 160)])
+def test_no_proportion_puts_the_crop_outside_of_the_frame(size):
+    """At 300x225, a common factor for both sides put it 3e-14 pixels outside, and Pillow refused."""
+    wanted = spec(*size, channels=3)
+    for height in range(40, 760, 3):
+        for width in (height - 30, height, height * 4 // 3):
+            left, top, right, bottom = _crop(height, width, wanted)
+            assert 0 <= left < right <= width
+            assert 0 <= top < bottom <= height
+            assert (right - left) / (bottom - top) == pytest.approx(size[1] / size[0])
+    assert prepare(noise(225, 300, 3), spec(224, 224, 3)).shape == (1, 224, 224, 3)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -85,6 +85,15 @@ class ImageFiles:
         """Decode everything, and leave out what cannot be decoded, (n, H, W, C)."""
         images, failed = decode(self.paths, self.size)
         return np.delete(images, list(failed), axis=0) if failed else images
+
+
+def taken(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return some images of a set, by index array; those on disk stay there, see `ImageFiles`."""
+    if len(chosen) == len(images):
+        return images
+    if isinstance(images, ImageFiles):
+        return cast(np.ndarray, images.select(chosen))
+    return images[chosen]
 
 
 def decode(paths: Sequence[Path], size: InputSpec) -> tuple[np.ndarray, dict[int, str]]:

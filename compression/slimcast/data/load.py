@@ -2,12 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
-
-import numpy as np
 
 from slimcast.catalog import DATA, MODELS
-from slimcast.data.files import ImageFiles
+from slimcast.data.files import taken
 from slimcast.data.images import ImageData, resized
 from slimcast.data.subset import split, subset
 from slimcast.errors import DataError
@@ -75,9 +72,9 @@ def _subset(data: ImageData, spec: DataSpec) -> ImageData:
     test = subset(data.test_labels, spec.test_samples)
     return replace(
         data,
-        train_images=_taken(data.train_images, train),
+        train_images=taken(data.train_images, train),
         train_labels=data.train_labels[train],
-        test_images=_taken(data.test_images, test),
+        test_images=taken(data.test_images, test),
         test_labels=data.test_labels[test],
     )
 
@@ -92,19 +89,11 @@ def _held_back(data: ImageData, spec: DataSpec) -> ImageData:
     kept, held = split(data.train_labels, spec.validation)
     return replace(
         data,
-        train_images=_taken(data.train_images, kept),
+        train_images=taken(data.train_images, kept),
         train_labels=data.train_labels[kept],
-        validation_images=_taken(data.train_images, held),
+        validation_images=taken(data.train_images, held),
         validation_labels=data.train_labels[held],
     )
-
-
-def _taken(images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    if len(wanted) == len(images):
-        return images
-    if isinstance(images, ImageFiles):
-        return cast(np.ndarray, images.select(wanted))  # nothing is decoded yet
-    return images[wanted]
 
 
 def _normalised(data: ImageData, spec: DataSpec) -> ImageData:

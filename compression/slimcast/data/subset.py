@@ -13,7 +13,7 @@ def amount_of(wanted: int | float, count: int) -> int:
     return min(count, max(1, round(wanted * count))) if isinstance(wanted, float) else min(count, wanted)
 
 
-def subset(labels: np.ndarray, wanted: int | float | None) -> np.ndarray:
+def subset(labels: np.ndarray, wanted: int | float | None, *, seed: int = _SUBSET_SEED) -> np.ndarray:
     """Return indices, ascending, of the images to keep; every class is there where there are enough.
 
     A smaller subset is part of a larger one.
@@ -21,10 +21,11 @@ def subset(labels: np.ndarray, wanted: int | float | None) -> np.ndarray:
     Args:
         labels: int64, (N,).
         wanted: a count, a share (below 1), or None for all.
+        seed: which ones.
     """
     if wanted is None:
         return np.arange(len(labels))
-    return np.sort(_in_proportion(labels, _SUBSET_SEED)[: amount_of(wanted, len(labels))])
+    return np.sort(_in_proportion(labels, seed)[: amount_of(wanted, len(labels))])
 
 
 def split(

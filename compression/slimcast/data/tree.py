@@ -136,9 +136,7 @@ def _same_classes(folder: Path, parts: dict[str, Path]) -> tuple[str, ...]:
             f"{parts.get('train', folder)} must have a folder for each of two or more classes; it has {have}."
         )
     if too_long := next((name for name in sorted(wanted) if len(name) > _LONGEST_LABEL), ""):
-        raise DataError(
-            f"The name of the class {too_long[:40]}... is longer than {_LONGEST_LABEL} letters, which no label may be."
-        )
+        raise DataError(f"The name of the class {too_long[:40]}... is longer than {_LONGEST_LABEL} letters.")
     return tuple(sorted(wanted))
 
 
