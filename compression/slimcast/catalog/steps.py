@@ -19,6 +19,15 @@ STEPS: Registry[KindInfo] = Registry(
             citation="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023, arXiv:2301.12900",
         ),
         KindInfo(
+            name="netadapt",
+            title="NetAdapt",
+            description="Cut channels in small steps until a budget of measured latency, "
+            "multiply-accumulates or bytes is met; each step is the one that keeps most accuracy.",
+            impl="slimcast.recipe:NetAdaptStep",
+            citation="Yang et al., NetAdapt: Platform-Aware Neural Network Adaptation for Mobile "
+            "Applications, ECCV 2018, arXiv:1804.03230",
+        ),
+        KindInfo(
             name="sparsify",
             title="Sparsify",
             description="Set the smallest weights to zero: a smaller file once it is compressed; "

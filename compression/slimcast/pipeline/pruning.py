@@ -4,12 +4,12 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-import torch
 from torch import nn
 
-from slimcast.catalog import CRITERIA, MODELS
+from slimcast.catalog import MODELS
 from slimcast.measure.cost import Cost
 from slimcast.pipeline.costs import costs_of
+from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.sparsifying import zeros_to_hold
 from slimcast.pipeline.teachers import find_teacher
@@ -23,7 +23,6 @@ from slimcast.recipe import FinetuneStep, PruneStep, PruneTarget
 from slimcast.records import Table
 from slimcast.reporting import Reporter, ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.normalise import Normaliser
 from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast.train.recalibrate import reestimate_batch_norm
 from slimcast_edge.artifact import GoldenSample
@@ -100,15 +99,9 @@ class _Pruning:
     @property
     def samples(self) -> Samples | None:
         """Training images for the criterion, where it needs any."""
-        if CRITERIA[self._step.criterion].needs == "nothing":
-            return None
-        data = self._job.data
-        count = min(self._step.criterion_images, len(data.train_labels))
+        step = self._step
         seed = self._job.seed(self._index, _SAMPLE_SEED)
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(data.train_labels))[:count])
-        normalise = Normaliser(data, torch.device("cpu"))
-        images = normalise(torch.from_numpy(np.ascontiguousarray(data.train_images[chosen])))
-        return Samples(images=images, labels=torch.from_numpy(data.train_labels[chosen]))
+        return criterion_samples(self._job, step.criterion, images=step.criterion_images, seed=seed)
 
     def regularize(self, model: nn.Module) -> None:
         """Train in place, with a penalty on unimportant channels."""

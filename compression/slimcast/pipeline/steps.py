@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from slimcast.pipeline import factorizing, pruning, sparsifying, training
+from slimcast.pipeline import factorizing, netadapt, pruning, sparsifying, training
 from slimcast.pipeline.job import Job
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
@@ -39,6 +39,7 @@ def _as_it_is(
 RUNNERS: dict[str, StepRunner] = {
     "train": StepRunner(epochs=training.epochs_of, run=training.run_training),
     "prune": StepRunner(epochs=pruning.epochs_of, run=pruning.run_pruning),
+    "netadapt": StepRunner(epochs=netadapt.epochs_of, run=netadapt.run_netadapt),
     "sparsify": StepRunner(epochs=sparsifying.epochs_of, run=sparsifying.run_sparsifying),
     "factorize": StepRunner(epochs=factorizing.epochs_of, run=factorizing.run_factorizing),
     "finetune": StepRunner(epochs=training.epochs_of, run=training.run_training),

@@ -5,6 +5,7 @@ Torch-free, so that pages and the command line can check a recipe without loadin
 
 from slimcast.recipe.document import Recipe, Step
 from slimcast.recipe.factorize import FactorizeStep
+from slimcast.recipe.netadapt import NetAdaptStep, NetAdaptTarget
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
 from slimcast.recipe.quantizing import QuantizeStep
@@ -18,6 +19,8 @@ __all__ = [
     "FactorizeStep",
     "FinetuneStep",
     "ModelSpec",
+    "NetAdaptStep",
+    "NetAdaptTarget",
     "PruneStep",
     "PruneTarget",
     "QuantizeStep",

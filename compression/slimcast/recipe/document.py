@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from slimcast.recipe.factorize import FactorizeStep
+from slimcast.recipe.netadapt import NetAdaptStep
 from slimcast.recipe.order import misplaced
 from slimcast.recipe.part import Part
 from slimcast.recipe.pruning import PruneStep
@@ -17,7 +18,7 @@ from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import FinetuneStep, TrainStep
 
 Step = Annotated[
-    TrainStep | PruneStep | SparsifyStep | FactorizeStep | FinetuneStep | QuantizeStep,
+    TrainStep | PruneStep | NetAdaptStep | SparsifyStep | FactorizeStep | FinetuneStep | QuantizeStep,
     Field(discriminator="kind"),
 ]
 

@@ -1,0 +1,91 @@
+"""The step that cuts channels towards a measured budget."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from slimcast.recipe.part import Part
+
+_MEASURES = ("latency_ms", "macs", "bytes")
+
+
+class NetAdaptTarget(Part):
+    """What the network may cost in the end. Exactly one of the measures: below 1 the share that remains."""
+
+    latency_ms: float | None = Field(
+        default=None,
+        gt=0,
+        description="Median latency here, batch 1, one thread: a share below 1, or milliseconds.",
+    )
+    macs: float | None = Field(
+        default=None, gt=0, description="Multiply-accumulates of one image: a share below 1, or how many."
+    )
+    bytes: float | None = Field(
+        default=None, gt=0, description="The artifact file: a share below 1, or its bytes."
+    )
+    numbers: Literal["float32", "int8"] | None = Field(
+        default=None,
+        description="Of which artifact bytes and latency are. Without a value int8 where the recipe ends in "
+        "int8, else float32.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_measure(self) -> "NetAdaptTarget":
+        given = [name for name in _MEASURES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"must have exactly one of {', '.join(_MEASURES)}; has {', '.join(given) or 'none'}"
+            )
+        return self
+
+    @property
+    def measure(self) -> str:
+        """Name of the measure that is given."""
+        return next(name for name in _MEASURES if getattr(self, name) is not None)
+
+    @property
+    def value(self) -> float:
+        """Below 1 a share of the cost before the step, else the budget."""
+        value: float = getattr(self, self.measure)
+        return value
+
+
+class NetAdaptStep(Part):
+    """Cut channels in small steps towards a budget; each step is the one that keeps most accuracy.
+
+    Yang et al., NetAdapt, ECCV 2018, arXiv:1804.03230.
+    """
+
+    kind: Literal["netadapt"]
+    target: NetAdaptTarget
+    criterion: str = Field(default="l2", description="Which channels of a group go first.")
+    criterion_images: int = Field(
+        default=256, ge=1, le=100_000, description="Training images for criteria that need gradients or maps."
+    )
+    keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers to leave as they are.")
+    round_to: int = Field(default=8, ge=1, le=64, description="Channel counts become multiples of this.")
+    first_step: float = Field(
+        default=0.03,
+        gt=0,
+        lt=1,
+        description="What the first iteration must save, as a share of the cost before the step.",
+    )
+    decay: float = Field(
+        default=0.98, gt=0, le=1, description="Each iteration must save so many times what the last one did."
+    )
+    iterations: int = Field(default=200, ge=1, le=1000, description="Iterations at most.")
+    short_finetune_batches: int = Field(
+        default=40, ge=0, le=100_000, description="Training of each proposal, in batches."
+    )
+    choice_images: int = Field(
+        default=1000, ge=10, le=100_000, description="Images by which proposals are judged, at most."
+    )
+    finetune_epochs: float = Field(
+        default=3, ge=0, le=1000, description="Training once the budget is met, in epochs."
+    )
+    batch_size: int = Field(default=128, ge=1, le=65536)
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="Peak, of both trainings. Without a value, a fifth of the network's own default.",
+    )
