@@ -1,4 +1,4 @@
-"""Stands in for ``python -m slimcast`` in tests of searches: a real process whose pipeline costs nothing.
+"""Stands in for ``python -m slimcast`` in tests of searches: real processes whose pipeline costs nothing.
 
 Its figures follow from the recipe, so that a test knows what the best choice is; the recipe's name is the
 search's, and says how the pipeline behaves: `slow...` waits in its last step until somebody cancels it or
@@ -11,6 +11,7 @@ import time
 from slimcast.errors import StepError
 from slimcast.jobs.worker import execute
 from slimcast.records import Checkpoint, Measurement, Variant
+from slimcast.search.run import run_search
 from slimcast.settings import Settings
 from slimcast.store import Store
 
@@ -101,6 +102,11 @@ def _behave(name: str, reporter, home) -> None:
 def main() -> None:
     settings = Settings.from_environment()
     store = Store.open(settings)
+    if "--search-id" in sys.argv:
+        search_id = sys.argv[sys.argv.index("--search-id") + 1]
+        run_search(search_id, settings=settings, store=store, command=(sys.executable, __file__))
+        store.close()
+        return
     execute(
         sys.argv[sys.argv.index("--run-id") + 1],
         settings=settings,

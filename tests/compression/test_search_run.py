@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import support_search
-from slimcast.errors import RunNotFound, RunStateError
+from slimcast.errors import RunNotFound, RunStateError, StoreError
 from slimcast.jobs.liveness import process_is_alive
 from slimcast.records import EventKind, RunState, Search
 from slimcast.search import SearchResult, parse_search
 from slimcast.search.document import SearchDocument
+from slimcast.search.processes import SearchProcesses
 from slimcast.search.result import TrialEnd, result_of
 from slimcast.search.run import enqueue, find_interrupted, run_search
 from slimcast.settings import Settings
@@ -192,6 +193,56 @@ class TestAtWork:
         assert [trial.end for trial in result.trials] == [TrialEnd.DONE, TrialEnd.DONE]
         assert result.trials[0].run == open_trial.run
         assert len(store.runs()) == 2
+
+
+@pytest.mark.slow
+class TestInTheBackground:
+    @pytest.fixture
+    def processes(self, settings: Settings, store: Store) -> Iterator[SearchProcesses]:
+        processes = SearchProcesses(settings, store, command=COMMAND)
+        processes.start()
+        yield processes
+        processes.stop()
+
+    def _wait(self, store: Store, search_id: str, state: RunState) -> Search:
+        wait_for(lambda: store.searches.get(search_id).state is state, f"the search is {state}")
+        return store.searches.get(search_id)
+
+    def test_it_is_started_and_ends_by_itself(self, processes: SearchProcesses, store: Store):
+        started = processes.submit(parse_search(search_text(trials="trials: 1")))
+        ended = self._wait(store, started.id, RunState.SUCCEEDED)
+        assert ended.worker != ""
+        assert len(store.runs()) == 1
+
+    def test_stopping_the_studio_interrupts_it_and_it_can_be_resumed(
+        self, processes: SearchProcesses, settings: Settings, store: Store
+    ):
+        text = search_text("slow", trials="trials: 1", budgets="budgets: {}")
+        started = processes.submit(parse_search(text))
+        wait_for(lambda: any(store.checkpoints(run.id) for run in store.runs()), "the trial runs")
+        processes.stop()
+        assert store.searches.get(started.id).state is RunState.INTERRUPTED
+        assert [run.state for run in store.runs()] == [RunState.CANCELLED]
+        (settings.home / "go").touch()
+        processes.resume(started.id)
+        self._wait(store, started.id, RunState.SUCCEEDED)
+        assert [run.state for run in store.runs()] == [RunState.SUCCEEDED]
+
+    def test_cancel(self, processes: SearchProcesses, store: Store):
+        text = search_text("slow", trials="trials: 1", budgets="budgets: {}")
+        started = processes.submit(parse_search(text))
+        wait_for(lambda: any(store.checkpoints(run.id) for run in store.runs()), "the trial runs")
+        processes.cancel(started.id)
+        assert self._wait(store, started.id, RunState.CANCELLED).error == ""
+
+    def test_a_process_that_cannot_begin_says_so(self, settings: Settings, store: Store):
+        processes = SearchProcesses(settings, store, command=(sys.executable, "-c", "raise SystemExit(7)"))
+        started = processes.submit(parse_search(search_text()))
+        assert "code 7 before it began" in self._wait(store, started.id, RunState.FAILED).error
+        absent = SearchProcesses(settings, store, command=("/no/such/program",))
+        with pytest.raises(StoreError, match="could not be started"):
+            absent.submit(parse_search(search_text()))
+        assert store.searches.get(started.id).state is RunState.CANCELLED
 
 
 @pytest.mark.slow
