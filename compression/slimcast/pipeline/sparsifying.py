@@ -6,6 +6,7 @@ from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.pipeline.job import Job
+from slimcast.pipeline.precision import precision_for
 from slimcast.prune.unstructured import LayerSparsity, SparsityPlan, sparsify, sparsity_of, zeros_held
 from slimcast.recipe import SparsifyStep
 from slimcast.records import Table
@@ -15,6 +16,7 @@ from slimcast.train.plan import TrainingPlan
 
 _RECOVERY_RATE = 0.5  # of the network's rate: there is little time between rounds
 _ROUND_EPOCHS = 0.02
+_BATCH = 128
 
 
 def epochs_of(step: SparsifyStep) -> float:
@@ -61,6 +63,8 @@ def _recover(
     plan = TrainingPlan(
         epochs=step.finetune_epochs,
         learning_rate=MODELS[job.recipe.model.name].learning_rate * _RECOVERY_RATE,
+        precision=precision_for(job, trained, batch_size=_BATCH, reporter=reporter),
+        batch_size=_BATCH,
         seed=job.seed(index, round_index),
         step=index,
         epoch_offset=round_index * step.finetune_epochs,
