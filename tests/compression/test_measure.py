@@ -3,16 +3,16 @@ import pytest
 import torch
 from torch import nn
 
-from slimcast.errors import StepError
+from slimcast.errors import Cancelled, StepError
 from slimcast.measure.cost import count_exported_parameters, count_macs, count_parameters
 from slimcast.measure.files import FileFacts
-from slimcast.measure.fresh import FreshRun, run_fresh
+from slimcast.measure.fresh import FreshProcess, FreshRun, run_fresh
 from slimcast.measure.quality import agreement, top1_accuracy
 from slimcast.measure.report import Quality, measurements
 from slimcast.models.build import NetworkSpec, build
 from slimcast.reporting import SilentReporter
 from slimcast_edge.bench import Latency
-from support_engine import LENET
+from support_engine import LENET, RecordingReporter
 
 
 def test_macs_of_lenet5_counted_by_hand():
@@ -65,3 +65,18 @@ def test_what_is_held_back_for_choices_is_a_figure_of_its_own():
     *same, last = measurements(quality=quality, **rest)
     assert tuple(same) == without
     assert (last.name, last.value, last.n) == ("validation_accuracy", 0.8, 20)
+
+
+def test_a_process_that_nobody_asked_ends():
+    with FreshProcess() as process:
+        started = process._process
+        assert started.poll() is None
+    assert started.poll() is not None
+
+
+def test_a_cancel_ends_the_fresh_process():
+    reporter = RecordingReporter(cancel_when=(0, "started"))
+    reporter.step(0, "train", "started")
+    with FreshProcess() as process, pytest.raises(Cancelled):
+        process.run(b"", np.zeros((1, 8, 8, 1), np.uint8), seconds=0.1, reporter=reporter)
+    assert process._process.poll() is not None

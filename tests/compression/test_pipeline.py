@@ -66,6 +66,7 @@ def test_a_cancelled_run_goes_on_where_it_stopped_with_the_same_result(tmp_path,
     assert [variant.artifact for variant in resumed] == [variant.artifact for variant in whole]
     assert reporter.fractions == sorted(reporter.fractions)
     assert reporter.fractions[-1] == 1
+    assert any(text.startswith("Training and evaluation batches took") for _, text in reporter.logs)
 
 
 def test_images_too_small_for_the_network_are_refused_before_any_work(tmp_path, settings):

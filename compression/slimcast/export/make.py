@@ -10,7 +10,7 @@ from slimcast.data.images import ImageData
 from slimcast.errors import StepError
 from slimcast.export.artifact import pack
 from slimcast.export.golden import choose_golden
-from slimcast.measure.fresh import FreshRun, run_fresh
+from slimcast.measure.fresh import FreshProcess, FreshRun
 from slimcast.measure.quality import agreement, logits_of, top1_accuracy
 from slimcast.measure.report import Quality
 from slimcast.reporting import Reporter
@@ -51,26 +51,27 @@ def make_artifact(
         StepError: a float file answers otherwise than the torch network, or the fresh process otherwise
         than this.
     """
-    draft = pack(graph, info)
-    runtime = open_runtime(draft, threads=threads)
-    logits = logits_of(runtime, data.test_images, reporter=reporter)
-    quality = Quality(
-        accuracy=top1_accuracy(logits, data.test_labels),
-        agreement=agreement(logits, torch_logits),
-        images=len(logits),
-        **_validated(runtime, data, reporter),
-    )
-    runtime.close()
-    if info.numeric_kind is NumericKind.FLOAT32:
-        _check_export(logits, torch_logits, quality)
-    golden = choose_golden(draft, data.test_images, data.test_labels, logits, info.numeric_kind)
-    measured = info.measurements | {"accuracy": round(quality.accuracy, 6)}
-    info = info.model_copy(update={"golden": golden, "measurements": measured})
-    content = pack(graph, info)
-    images = np.stack([sample.pixels() for sample in golden.samples])
-    fresh = run_fresh(content, images, seconds=_LATENCY_SECONDS, reporter=reporter)
-    _check_fresh(fresh, info)
-    return Artifact(content=content, info=info, quality=quality, fresh=fresh)
+    with FreshProcess() as fresh_process:  # it starts while this one is busy
+        draft = pack(graph, info)
+        runtime = open_runtime(draft, threads=threads)
+        logits = logits_of(runtime, data.test_images, reporter=reporter)
+        quality = Quality(
+            accuracy=top1_accuracy(logits, data.test_labels),
+            agreement=agreement(logits, torch_logits),
+            images=len(logits),
+            **_validated(runtime, data, reporter),
+        )
+        runtime.close()
+        if info.numeric_kind is NumericKind.FLOAT32:
+            _check_export(logits, torch_logits, quality)
+        golden = choose_golden(draft, data.test_images, data.test_labels, logits, info.numeric_kind)
+        measured = info.measurements | {"accuracy": round(quality.accuracy, 6)}
+        info = info.model_copy(update={"golden": golden, "measurements": measured})
+        content = pack(graph, info)
+        images = np.stack([sample.pixels() for sample in golden.samples])
+        fresh = fresh_process.run(content, images, seconds=_LATENCY_SECONDS, reporter=reporter)
+        _check_fresh(fresh, info)
+        return Artifact(content=content, info=info, quality=quality, fresh=fresh)
 
 
 def _validated(runtime: Runtime, data: ImageData, reporter: Reporter) -> dict[str, Any]:

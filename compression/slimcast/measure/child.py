@@ -1,8 +1,8 @@
 """Opens an artifact in a process of its own, without torch, as a camera would; prints one JSON line.
 
-Run as ``python -m slimcast.measure.child MODEL IMAGES.npy LOGITS.npy SECONDS``. Latency and memory
-measured here owe
-nothing to the training that went before.
+Run as ``python -m slimcast.measure.child``, with one JSON line on stdin: the paths ``model``, ``images``
+(.npy, read) and ``logits`` (.npy, written), and ``seconds``. Latency and memory measured here owe nothing to
+the training that went before.
 """
 
 import json
@@ -19,16 +19,19 @@ from slimcast_edge.runtime import open_runtime
 
 def main() -> int:
     """Write the logits of the images, and print latency and peak memory."""
-    model, images_path, logits_path, seconds = sys.argv[1:5]
-    images = np.load(images_path, allow_pickle=False)
+    line = sys.stdin.readline()
+    if not line:
+        return 0  # nobody has asked
+    request = json.loads(line)
+    images = np.load(request["images"], allow_pickle=False)
     try:
-        runtime = open_runtime(Path(model), threads=1)
+        runtime = open_runtime(Path(request["model"]), threads=1)
         logits = np.concatenate([runtime.run(image[None]) for image in images])
-        latency = measure_latency(runtime, images, seconds=float(seconds))
+        latency = measure_latency(runtime, images, seconds=request["seconds"])
     except SlimcastError as error:
         print(json.dumps({"error": str(error)}))
         return 1
-    np.save(logits_path, logits, allow_pickle=False)
+    np.save(request["logits"], logits, allow_pickle=False)
     print(json.dumps({"latency": asdict(latency), "peak_rss_mb": _peak_rss_mb()}))
     return 0
 

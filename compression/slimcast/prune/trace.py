@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from slimcast.errors import StepError
+from slimcast.prune.library import torch_pruning
 
 
 class Graph:
@@ -61,7 +62,7 @@ def trace(model: nn.Module, example: Tensor) -> Graph:
     Raises:
         StepError: the library cannot follow the network.
     """
-    import torch_pruning as tp
+    tp = torch_pruning()
 
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     for parameter in frozen:
