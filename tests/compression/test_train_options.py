@@ -110,15 +110,17 @@ def test_optimizers_step_as_those_of_torch_do(optimizer):
 def test_training_and_pruning_do_not_import_torchs_compiler():
     code = """
 import sys
+from pathlib import Path
 import torch
+from slimcast.data.digits import load
+from slimcast.data.images import resized
 from slimcast.models.build import NetworkSpec, build
 from slimcast.prune.trace import trace
 from slimcast.reporting import SilentReporter
 from slimcast.train.fit import fit
 from slimcast.train.plan import TrainingPlan
-from support_engine import LENET, digits
-model = build(LENET)
-fit(model, digits(), TrainingPlan(epochs=0.1), reporter=SilentReporter())
+model = build(NetworkSpec(model="lenet5", classes=10, channels=1, image_size=32))
+fit(model, resized(load(Path()), 32), TrainingPlan(epochs=0.1), reporter=SilentReporter())
 trace(model, torch.zeros(1, 1, 32, 32))
 print("torch_pruning" in sys.modules, "torch._dynamo" in sys.modules)
 """
