@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from slimcast.errors import StepError
@@ -68,7 +69,7 @@ def trace(model: nn.Module, example: Tensor) -> Graph:
     for parameter in frozen:
         parameter.requires_grad_(True)
     try:
-        with warnings.catch_warnings(action="ignore"):  # about its own use of torch
+        with torch.enable_grad(), warnings.catch_warnings(action="ignore"):  # about its own use of torch
             return Graph(tp.DependencyGraph().build_dependency(model, example))
     except Exception as error:  # whatever an untyped library runs into
         raise _cannot(error, _module_in(error, model)) from error
