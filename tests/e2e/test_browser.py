@@ -1,9 +1,12 @@
 """The whole main job in a real browser: compress, watch, compare, publish, see labelled frames."""
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from slimcast.demo.camera import DEVICE
 from slimcast.ports import free_port
@@ -61,6 +64,31 @@ def test_from_a_recipe_to_labelled_frames(studio_settings, browser_page, tmp_pat
         compare(page)
         publish(page)
         watch_live(page, address)
+
+
+def test_a_zip_of_images_becomes_the_data(studio_settings, browser_page, tmp_path):
+    page = browser_page
+    archive = tmp_path / "pets.zip"
+    noise = np.random.default_rng(0).integers(0, 256, (2, 500, 500, 3)).astype(np.uint8)
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in range(30):
+            Image.fromarray(noise[number % 2]).save(tmp_path / "a.jpg", quality=90)
+            zipped.write(tmp_path / "a.jpg", f"{'cat' if number % 2 else 'dog'}/{number}.jpg")
+        zipped.writestr("cat/notes.txt", "x")
+    assert archive.stat().st_size > 3 * 2**20  # more than fits where nobody has allowed for it
+    settings = replace(studio_settings, data_root=tmp_path / "data")
+    with running_app(settings, tmp_path / "app.log") as address:
+        page.goto(address)
+        page.get_by_text("Upload your own images").click()
+        page.locator("input[type=file]").set_input_files(archive)
+        page.get_by_role("button", name="Add the data set").click()
+        page.get_by_text("30 images of 2 classes are the data now.").wait_for()
+        page.get_by_text("cat/notes.txt is no image").wait_for()
+        recipe = page.get_by_role("textbox", name="Recipe (YAML)")
+        wait_for(lambda: "path: uploads/pets" in recipe.input_value(), "the recipe to name the set", SLOW_S)
+        page.get_by_text("Look at the data").click()
+        page.get_by_text("12 training images in each class.").wait_for()
+        wait_for(lambda: page.locator("[data-testid=stImage] img").count() == 12, "the samples", SLOW_S)
 
 
 def start_compression(page, address: str) -> str:

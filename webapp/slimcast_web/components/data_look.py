@@ -60,7 +60,7 @@ def _samples(seen: Look) -> None:
         for place, (label, group) in zip(st.columns(2), shown[start : start + 2], strict=False):
             with place:
                 st.caption(plain(label))
-                st.image([sample.png for sample in group], width=72, alt=[sample.label for sample in group])
+                st.image([sample.png for sample in group], width=60, alt=[sample.label for sample in group])
 
 
 def plain(name: str) -> str:
