@@ -155,7 +155,8 @@ def test_publish_of_a_variant_that_is_not_there(store: Store):
 
 def test_catalog(settings: Settings):
     document = json.loads(slim("catalog", "--json").stdout)
-    assert list(document) == ["models", "data", "steps", "criteria", "quantizers", "cameras", "runtimes"]
+    sections = "models data steps criteria factorizers quantizers cameras runtimes"
+    assert list(document) == sections.split()
     assert {"name": "lenet5", "title": "LeNet-5"} in document["models"]
     assert all(set(entry) == {"name", "title"} for entries in document.values() for entry in entries)
     assert "LeNet-5" in slim("catalog").stdout
