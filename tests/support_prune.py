@@ -14,7 +14,7 @@ from slimcast.reporting import SilentReporter
 
 
 def spec_of(name):
-    return NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].image_size)
+    return NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].smallest)
 
 
 def network(name):

@@ -22,6 +22,7 @@ from slimcast.reporting import SilentReporter
 from slimcast.settings import Settings
 from slimcast_edge.artifact import InputSpec
 from support_engine import LENET, MemoryStore, RecordingReporter
+from support_networks import DEEP, LARGE, networks
 
 PLACE = Place(positions_in=64, positions_out=64)
 
@@ -39,7 +40,7 @@ steps:
 
 
 def _network(name: str):
-    spec = NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].image_size)
+    spec = NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].smallest)
     return build(spec), torch.rand(1, 3, spec.image_size, spec.image_size), spec
 
 
@@ -195,7 +196,7 @@ class TestCp:
 
 
 @pytest.mark.parametrize("method", FACTORIZERS.names())
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", networks(*LARGE, *DEEP))
 def test_every_network_is_cheaper_loads_again_and_exports(name, method, tmp_path):
     model, image, spec = _network(name)
     before = copy.deepcopy(model.state_dict())

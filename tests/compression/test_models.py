@@ -5,31 +5,20 @@ import torch
 from safetensors.torch import save, save_file
 from torch import nn
 
-from slimcast.catalog import MODELS
 from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.factors import Factors, factorized
 from slimcast.models.resnet_cifar import PaddingShortcut
 from slimcast.models.state import load_state, save_state
+from support_networks import DEEP, LARGE, networks, spec_of
 from support_prune import cut, macs
-
-NAMES = MODELS.names()
 
 
 def _spec(name: str, channels: int = 1) -> NetworkSpec:
-    return NetworkSpec(model=name, classes=7, channels=channels, image_size=MODELS[name].image_size)
+    return spec_of(name, channels=channels)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", NAMES)
-def test_forward_gives_one_logit_for_each_class(name, channels):
-    spec = _spec(name, channels)
-    with torch.no_grad():
-        logits = build(spec)(torch.zeros(2, channels, spec.image_size, spec.image_size))
-    assert logits.shape == (2, 7)
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", networks(*LARGE))
 def test_the_seed_decides_the_weights(name):
     first, same, other = (build(_spec(name), seed=seed).state_dict() for seed in (1, 1, 2))
     weight = next(key for key, value in first.items() if value.ndim > 1)
@@ -37,7 +26,7 @@ def test_the_seed_decides_the_weights(name):
     assert not torch.equal(first[weight], other[weight])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", networks(*LARGE, *DEEP))
 def test_a_pruned_network_survives_saving_and_loading(name, tmp_path):
     spec = _spec(name)
     image = torch.rand(2, 1, spec.image_size, spec.image_size)

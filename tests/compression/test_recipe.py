@@ -22,7 +22,7 @@ steps:
 
 KINDS = ", ".join(STEPS.names())
 SETS = ", ".join(DATA.names())
-NETWORKS = ", ".join(MODELS.names())
+NETWORKS = ", ".join(MODELS.names()) + "; or timm:NAME, or package.module:function"
 UNKNOWN_CRITERION = f"unknown name 'l9'; known: {', '.join(CRITERIA.names())}"
 TARGET_FIELDS = "unknown field; known: channels, macs, params, bytes, latency_ms, numbers"
 SHARE_OR_BUDGET = "must be less than 1 (the share that remains) or at least 1000 (a budget), but is 1"

@@ -6,7 +6,8 @@ Adding a kind is one new file and one entry here.
 from slimcast.catalog.criteria import CRITERIA
 from slimcast.catalog.data import DATA, DataInfo
 from slimcast.catalog.factorizers import FACTORIZERS
-from slimcast.catalog.models import MODELS, ModelInfo
+from slimcast.catalog.models import MODELS
+from slimcast.catalog.network_info import ModelInfo
 from slimcast.catalog.quantizers import QUANTIZERS
 from slimcast.catalog.steps import STEPS
 

@@ -7,20 +7,19 @@ milliseconds,
 and the same weights give the same bytes.
 """
 
-import copy
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 from torch import fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from slimcast.errors import ModelError, StepError
 from slimcast.export.graph import GraphBuilder
-from slimcast.export.operators import FUNCTIONS, writer_of
+from slimcast.export.operators import writer_of
+from slimcast.export.trace import Call, Trace, Value, trace
 from slimcast.measure.cost import count_exported_parameters
-from slimcast.measure.files import weights_of
+from slimcast.measure.files import weights_by_kind
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, InputSpec
 
 NORMALISE = "normalise"
@@ -40,57 +39,31 @@ def export_onnx(
         ModelError: the network does something that cannot be written.
         StepError: the file does not hold what the network holds.
     """
-    traced = folded(model)
+    traced = trace(model, (size.channels, size.height, size.width), _is_one_operation)
     graph = GraphBuilder()
-    values = {"": _normalise(graph, mean, std)}
-    modules = dict(traced.named_modules())
-    last = ""
-    for node in traced.graph.nodes:
-        if node.op == "placeholder":
-            values[node.name] = values[""]
-        elif node.op == "output":
-            last = values[node.args[0].name]
-        else:
-            values[node.name] = _write(graph, node, modules, values)
+    image = traced.image
+    values: dict[fx.Node, Any] = {
+        image: Value(
+            name=_normalise(graph, mean, std), shape=traced.shapes[image], readers=traced.readers(image)
+        )
+    }
+    for node, call in traced.calls(values):
+        values[node] = _write(graph, call, traced.readers(node))
+    last = values[traced.logits].name
+    if not graph.ends_with(last):
+        last = graph.node("Identity", [last])
     graph.rename_output(last, OUTPUT_NAME)
-    image = helper.make_tensor_value_info(
+    pixels = helper.make_tensor_value_info(
         INPUT_NAME, TensorProto.UINT8, ["N", size.height, size.width, size.channels]
     )
     logits = helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["N", classes])
-    proto = graph.model([image], [logits])
-    _check(proto, traced)
+    proto = graph.model([pixels], [logits])
+    _check(proto, model, traced)
     return proto
 
 
-class _Tracer(fx.Tracer):
-    """Keeps modules whole that have a writer, subclasses that compute the same included."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return writer_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
-
-
-def folded(model: nn.Module) -> fx.GraphModule:
-    """Return a traced copy in evaluation mode, each batch norm folded into the convolution before it."""
-    try:
-        network = copy.deepcopy(model).cpu().eval()
-        traced = fx.GraphModule(network, _Tracer().trace(network))
-    except (TypeError, fx.proxy.TraceError) as error:
-        raise ModelError(f"The network cannot be traced for export: {error}") from error
-    modules = dict(traced.named_modules())
-    for node in list(traced.graph.nodes):
-        norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, nn.BatchNorm2d):
-            continue
-        source = node.args[0]
-        conv = modules.get(str(source.target)) if source.op == "call_module" else None
-        if not isinstance(conv, nn.Conv2d) or len(source.users) != 1:
-            raise ModelError(f"Cannot export {node.target}: a batch norm that does not follow a convolution.")
-        traced.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))
-        node.replace_all_uses_with(source)
-        traced.graph.erase_node(node)
-    traced.delete_all_unused_submodules()
-    traced.recompile()
-    return traced
+def _is_one_operation(module: nn.Module) -> bool:
+    return writer_of(type(module)) is not None
 
 
 def _normalise(graph: GraphBuilder, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
@@ -105,25 +78,32 @@ def _normalise(graph: GraphBuilder, mean: tuple[float, ...], std: tuple[float, .
     return graph.node("Add", [pixels, graph.weight(shift.astype(np.float32))], name=f"{NORMALISE}.shift")
 
 
-def _write(graph: GraphBuilder, node: fx.Node, modules: dict[str, nn.Module], values: dict[str, str]) -> str:
-    inputs = [values[argument.name] for argument in node.args if isinstance(argument, fx.Node)]
-    if node.op == "call_module":
-        module = modules[str(node.target)]
-        parameter: Any = module
-        writer = writer_of(module)
-        what = type(module).__name__
-    else:
-        writer = FUNCTIONS.get(node.target)
-        parameter = next((argument for argument in node.args[1:] if not isinstance(argument, fx.Node)), None)
-        what = str(getattr(node.target, "__name__", node.target))
-    if writer is None or not inputs:
-        raise ModelError(f"Cannot export {what} ({node.target}): add it to slimcast/export/operators.py.")
-    return writer(graph, parameter, inputs, str(node.target))
+def _write(graph: GraphBuilder, call: Call, readers: int) -> Any:
+    """Add a call to the graph, and return its value; a tuple of them where it has several results."""
+    writer = writer_of(call.kind)
+    what = call.kind if isinstance(call.kind, str) else getattr(call.kind, "__name__", str(call.kind))
+    if writer is None and call.passes:
+        return call.args[0]
+    if writer is None:
+        raise ModelError(f"Cannot export {what} ({call.name}): add it to slimcast/export/operators.")
+    try:
+        names = writer(graph, call)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:  # arguments that no writer expects
+        raise ModelError(f"Cannot export {what} ({call.name}) as it is called here: {error}") from error
+    if isinstance(names, str):
+        return Value(name=names, shape=call.shape, readers=readers)
+    shapes = zip(names, call.shape, strict=True)
+    return tuple(Value(name=name, shape=shape, readers=readers) for name, shape in shapes)  # type: ignore[arg-type]
 
 
-def _check(proto: onnx.ModelProto, traced: nn.Module) -> None:
+def _check(proto: onnx.ModelProto, model: nn.Module, traced: Trace) -> None:
     onnx.checker.check_model(proto, full_check=True)
-    stored = sum(weight.size + weight.shape[0] for weight in weights_of(proto))
-    expected = count_exported_parameters(traced)
-    if stored != expected:
+    # A MatMul's weights stand the other way round than those of all others.
+    sizes = [(w.size, w.shape[-1 if kind == "MatMul" else 0]) for kind, w in weights_by_kind(proto)]
+    stored = sum(size + outputs for size, outputs in sizes)
+    layers = [model.get_submodule(name) for name in traced.owners()]
+    weighted = [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.Linear)]
+    expected = sum(count_exported_parameters(layer) for layer in weighted)
+    # A network may multiply by a bare parameter of its own, which is no layer that could be counted.
+    if stored != expected and not (stored > expected and traced.bare_parameters(model)):
         raise StepError(f"The exported file holds {stored} weights and biases, the network has {expected}.")

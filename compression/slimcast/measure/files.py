@@ -35,14 +35,19 @@ def facts_of(content: bytes) -> FileFacts:
 
 def weights_of(model: onnx.ModelProto) -> list[np.ndarray]:
     """Return the weights of all convolutions and linear layers as they are stored."""
+    return [weight for _, weight in weights_by_kind(model)]
+
+
+def weights_by_kind(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
+    """Return the weights of all convolutions and linear layers, each with the kind of its node."""
     stored = {item.name: item for item in model.graph.initializer}
     sources = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type in _QUANTIZED}
     names = []
     for node in model.graph.node:
         if node.op_type in _WEIGHTED:
             name = node.input[_WEIGHTED[node.op_type]]
-            names.append(sources.get(name, name))
-    return [numpy_helper.to_array(stored[name]) for name in names if name in stored]
+            names.append((node.op_type, sources.get(name, name)))
+    return [(kind, numpy_helper.to_array(stored[name])) for kind, name in names if name in stored]
 
 
 def integer_share(model: onnx.ModelProto) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from slimcast.models.adapt import with_channels
+
 # (outputs, stride, whether a 2x2 pooling follows); kernels of 3x3 throughout
 _LAYERS = ((64, 2, True), (192, 1, True), (384, 1, False), (256, 1, False), (256, 1, True))
 _HIDDEN = 4096
@@ -51,7 +53,4 @@ def alexnet_imagenet(classes: int, channels: int, image_size: int) -> nn.Module:
     """Build torchvision's AlexNet; its pooling to 6x6 makes it fit any `image_size` from 64 pixels on."""
     from torchvision.models import alexnet as build
 
-    model: nn.Module = build(weights=None, num_classes=classes)
-    if channels != 3:
-        model.set_submodule("features.0", nn.Conv2d(channels, 64, 11, stride=4, padding=2))
-    return model
+    return with_channels(build(weights=None, num_classes=classes), channels)

@@ -9,7 +9,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from slimcast.catalog import MODELS
+from slimcast.catalog.open_networks import is_own
 from slimcast.errors import ModelError
+from slimcast.models.own import own_builder
 from slimcast.models.resnet_cifar import PaddingShortcut
 
 
@@ -40,11 +42,10 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
             f"{entry.title} needs at least {entry.smallest} pixels a side, not {spec.image_size}. "
             f"Set data.image_size to {entry.smallest} or more."
         )
+    builder = own_builder(spec.model) if is_own(spec.model) else entry.load()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model: nn.Module = entry.load()(
-            classes=spec.classes, channels=spec.channels, image_size=spec.image_size
-        )
+        model: nn.Module = builder(classes=spec.classes, channels=spec.channels, image_size=spec.image_size)
     return model.eval()
 
 

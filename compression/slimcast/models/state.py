@@ -67,26 +67,32 @@ def _put_factors(model: nn.Module, factors: dict[str, Description]) -> None:
 def _refit(model: nn.Module, tensors: dict[str, torch.Tensor], groups: dict[str, int]) -> None:
     for name, module in model.named_modules():
         weight = tensors.get(f"{name}.weight")
-        if weight is None:
-            continue
-        if isinstance(module, nn.Conv2d):
-            module.groups = groups.get(name, 1)
-            module.out_channels, module.in_channels = weight.shape[0], weight.shape[1] * module.groups
-        elif isinstance(module, nn.Linear):
-            module.out_features, module.in_features = weight.shape
-        elif isinstance(module, _BatchNorm):
-            module.num_features = weight.shape[0]
-        else:
-            continue
-        _resize(module, name, tensors)
+        if weight is not None:
+            _set_sizes(module, weight, groups.get(name, 1))
+        _resize(module, f"{name}." if name else "", tensors)
 
 
-def _resize(module: nn.Module, name: str, tensors: dict[str, torch.Tensor]) -> None:
-    for key, parameter in module.named_parameters(recurse=False):
-        stored = tensors.get(f"{name}.{key}")
+def _set_sizes(module: nn.Module, weight: torch.Tensor, groups: int) -> None:
+    if isinstance(module, nn.Conv2d):
+        module.groups = groups
+        module.out_channels, module.in_channels = weight.shape[0], weight.shape[1] * groups
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = weight.shape
+    elif isinstance(module, _BatchNorm):
+        module.num_features = weight.shape[0]
+    elif isinstance(module, nn.LayerNorm):
+        module.normalized_shape = tuple(weight.shape)
+    elif isinstance(module, nn.GroupNorm):
+        module.num_channels = weight.shape[0]
+
+
+def _resize(module: nn.Module, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
+    for key, parameter in list(module.named_parameters(recurse=False)):
+        stored = tensors.get(prefix + key)
         if stored is not None and stored.shape != parameter.shape:
-            setattr(module, key, nn.Parameter(torch.empty_like(stored, dtype=parameter.dtype)))
-    for key, buffer in module.named_buffers(recurse=False):
-        stored = tensors.get(f"{name}.{key}")
+            fitting = torch.empty_like(stored, dtype=parameter.dtype)
+            setattr(module, key, nn.Parameter(fitting, requires_grad=parameter.requires_grad))
+    for key, buffer in list(module.named_buffers(recurse=False)):
+        stored = tensors.get(prefix + key)
         if stored is not None and stored.shape != buffer.shape:
             setattr(module, key, torch.empty_like(stored, dtype=buffer.dtype))

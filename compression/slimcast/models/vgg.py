@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from slimcast.models.adapt import with_channels
+
 # Outputs of the 3x3 convolutions, configuration D of the paper; 0 is a 2x2 max pooling.
 _LAYERS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
 _HIDDEN = 512
@@ -62,17 +64,11 @@ def vgg16_imagenet(classes: int, channels: int, image_size: int) -> nn.Module:
     """Build torchvision's VGG16; its pooling to 7x7 makes it fit any `image_size` from 32 pixels on."""
     from torchvision.models import vgg16 as build
 
-    return _grey(build(weights=None, num_classes=classes), channels)
+    return with_channels(build(weights=None, num_classes=classes), channels)
 
 
 def vgg16_bn_imagenet(classes: int, channels: int, image_size: int) -> nn.Module:
     """Build torchvision's VGG16 with batch norm."""
     from torchvision.models import vgg16_bn as build
 
-    return _grey(build(weights=None, num_classes=classes), channels)
-
-
-def _grey(model: nn.Module, channels: int) -> nn.Module:
-    if channels != 3:
-        model.set_submodule("features.0", nn.Conv2d(channels, 64, 3, padding=1))
-    return model
+    return with_channels(build(weights=None, num_classes=classes), channels)

@@ -13,8 +13,9 @@ from slimcast.data.images import ImageData
 from slimcast.data.load import image_size_for, load_data
 from slimcast.errors import ModelError
 from slimcast.measure.cost import count_parameters
-from slimcast.models.build import NetworkSpec, build, load_weights
+from slimcast.models.build import NetworkSpec, build
 from slimcast.models.state import load_state
+from slimcast.pipeline.beginning import first_network
 from slimcast.recipe import Recipe
 from slimcast.records import Checkpoint, Run, Table, Variant
 from slimcast.reporting import Reporter
@@ -61,6 +62,7 @@ class Job:
     network: NetworkSpec
     threads: int
     cache_folder: Path | None = None
+    weights_root: Path = Path()
 
     @property
     def example(self) -> torch.Tensor:
@@ -98,6 +100,7 @@ def prepare(
         network=network,
         threads=_threads_for(network),
         cache_folder=settings.home / "cache",
+        weights_root=settings.weights_root,
     )
 
 
@@ -114,13 +117,21 @@ def _threads_for(network: NetworkSpec) -> int:
     return threads
 
 
-def initial(job: Job) -> nn.Module:
-    """Return the network that the recipe begins with."""
-    model = build(job.network, seed=job.recipe.seed)
-    weights = job.recipe.model.weights
-    if weights != "none":
-        load_weights(model, Path(weights).expanduser())
-    return model
+def initial(job: Job, reporter: Reporter | None = None) -> nn.Module:
+    """Return the network that the recipe begins with.
+
+    Raises:
+        ModelError: its weights cannot be had, or are of another network.
+        RunNotFound: they are to come from a run that does not exist.
+    """
+    return first_network(
+        job.network,
+        job.recipe.model.weights,
+        seed=job.recipe.seed,
+        store=job.store,
+        root=job.weights_root,
+        log=reporter.log if reporter is not None else lambda _text: None,
+    )
 
 
 def restore(job: Job, step: int) -> nn.Module:

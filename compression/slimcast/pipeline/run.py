@@ -46,7 +46,7 @@ def _run_steps(
     check_teachers(job)
     reporter.check_cancelled()
     done = _finished_steps(job)
-    model = initial(job) if done == 0 else restore(job, done - 1)
+    model = initial(job, reporter) if done == 0 else restore(job, done - 1)
     bounds = _progress_bounds(recipe)
     for index, step in enumerate(recipe.steps):
         if index < done:

@@ -1,8 +1,11 @@
 """The steps `train` and `finetune`."""
 
+from contextlib import nullcontext
+
 from torch import nn
 
 from slimcast.catalog import MODELS
+from slimcast.models.head import frozen_backbone
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.precision import precision_for
 from slimcast.pipeline.sparsifying import zeros_to_hold
@@ -32,7 +35,10 @@ def run_training(
     teacher = find_teacher(job, index, step.distill.teacher) if step.distill else None
     plan = plan_of(job, index, step, model, reporter)
     hold = zeros_to_hold(job, index, model)
-    fit(model, job.data, plan, reporter=reporter, teacher=teacher, after_step=hold)
+    # Compressing changes the backbone, so what is trained after that is trained as a whole.
+    head_only = isinstance(step, TrainStep) and job.recipe.model.freeze_backbone
+    with frozen_backbone(model) if head_only else nullcontext():
+        fit(model, job.data, plan, reporter=reporter, teacher=teacher, after_step=hold)
     if step.recalibrate_batches:
         count = reestimate_batch_norm(
             model,

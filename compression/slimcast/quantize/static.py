@@ -30,7 +30,7 @@ _WARN_BELOW_INTEGER_SHARE = 0.9
 # What ONNX Runtime has integer kernels for, or hands through in integers.
 _QUANTIZED = [
     "Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
-    "Flatten", "Reshape",
+    "Flatten", "Reshape", "Mul", "Sigmoid",
 ]  # fmt: skip
 _NORMALISE = "normalise"
 _ACTIVATIONS = {"Relu", "Clip"}

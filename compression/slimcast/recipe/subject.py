@@ -26,11 +26,41 @@ _LEVEL = Annotated[float, Field(ge=0, le=1)]
 _SPREAD = Annotated[float, Field(gt=0, le=10)]
 
 
-class ModelSpec(Part):
-    """Which network. `weights`: ``none`` (random) or the path of a safetensors file."""
+PICKLES = (".pth", ".pt", ".th", ".bin", ".ckpt", ".pkl", ".pickle", ".tar")
+"""Endings of files in PyTorch's own format, which can hold code and is never read."""
 
-    name: str
-    weights: str = "none"
+
+def _weights(value: Any) -> Any:
+    if isinstance(value, str) and value.lower().endswith(PICKLES):
+        raise ValueError(
+            f"{value!r} is a file of PyTorch's own kind, which can hold code; convert it to safetensors"
+        )
+    if value in {"", "run:"}:
+        raise ValueError("must be none, imagenet, run:ID, or the path of a safetensors file")
+    return value
+
+
+class ModelSpec(Part):
+    """Which network, and what it begins with."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        title="Network",
+        description="Of the catalog, timm:NAME, or package.module:function for one's own.",
+    )
+    weights: Annotated[str, BeforeValidator(_weights)] = Field(
+        default="none",
+        max_length=1000,
+        title="Weights",
+        description="none (random), imagenet, run:ID (what another run has made of the same network), or a "
+        "safetensors file: a path, relative ones in the working directory or below the weights root.",
+    )
+    freeze_backbone: bool = Field(
+        default=False,
+        title="Train only the head",
+        description="Steps of kind train change nothing but the last layer; finetune changes everything.",
+    )
 
 
 class DataSpec(Part):

@@ -1,0 +1,168 @@
+"""Operations with weights: convolutions, linear layers, norms."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from slimcast.export.graph import GraphBuilder
+from slimcast.export.operators.writing import Writer, array, name_of, pair, refuse
+from slimcast.export.trace import Call, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Conv:
+    weight: Tensor
+    bias: Tensor | None
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: int
+
+
+def _conv_of(call: Call) -> _Conv:
+    if isinstance(call.module, nn.Conv2d):
+        m = call.module
+        if m.padding_mode != "zeros":
+            raise refuse(call, f"its padding is {m.padding_mode}, only zeros are known")
+        return _Conv(
+            weight=m.weight,
+            bias=m.bias,
+            stride=m.stride,
+            padding=m.padding,
+            dilation=m.dilation,
+            groups=m.groups,
+        )
+    names = (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1))
+    found = {name: call.argument(3 + index, name, default) for index, (name, default) in enumerate(names)}
+    weight = call.argument(1, "weight")
+    if not isinstance(weight, Tensor):
+        raise refuse(call, "a convolution whose weights depend on the image")
+    return _Conv(weight=weight, bias=call.argument(2, "bias"), **found)
+
+
+def _conv(graph: GraphBuilder, call: Call) -> str:
+    found = _conv_of(call)
+    kernel, dilations = list(found.weight.shape[2:]), pair(found.dilation)
+    weights = [graph.weight(array(found.weight))]
+    if found.bias is not None:
+        weights.append(graph.weight(array(found.bias)))
+    return graph.node(
+        "Conv",
+        [call.argument(0, "input").name, *weights],
+        name=call.name,
+        kernel_shape=kernel,
+        strides=pair(found.stride),
+        pads=_pads(found.padding, kernel, dilations),
+        dilations=dilations,
+        group=found.groups,
+    )
+
+
+def _pads(padding: Any, kernel: list[int], dilations: list[int]) -> list[int]:
+    """Return top, left, bottom, right."""
+    if padding == "same":
+        whole = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+        before = [side // 2 for side in whole]
+        return before + [side - first for side, first in zip(whole, before, strict=True)]
+    return pair(0 if padding == "valid" else padding) * 2
+
+
+def _linear(graph: GraphBuilder, call: Call) -> str:
+    if isinstance(call.module, nn.Linear):
+        weight, bias = call.module.weight, call.module.bias
+    else:
+        weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
+    if not isinstance(weight, Tensor):
+        raise refuse(call, "a linear layer whose weights depend on the image")
+    value: Value = call.argument(0, "input")
+    added = [] if bias is None else [graph.weight(array(bias))]
+    if len(value.shape) == 2:
+        return graph.node("Gemm", [value.name, graph.weight(array(weight)), *added], name=call.name, transB=1)
+    out = graph.node("MatMul", [value.name, graph.weight(array(weight).T)], name=call.name)
+    return graph.node("Add", [out, *added]) if added else out
+
+
+def _batch_norm(graph: GraphBuilder, call: Call) -> str:
+    if isinstance(call.module, nn.modules.batchnorm._BatchNorm):
+        m = call.module
+        numbers = (m.running_mean, m.running_var, m.weight, m.bias)
+        epsilon = m.eps
+    else:
+        places = enumerate(("running_mean", "running_var", "weight", "bias"), 1)
+        numbers = tuple(call.argument(index, name) for index, name in places)
+        epsilon = call.argument(7, "eps", 1e-5)
+    mean, variance = numbers[:2]
+    if mean is None or variance is None:
+        raise refuse(call, "a batch norm without running statistics")
+    scale = 1 / np.sqrt(array(variance).astype(np.float64) + epsilon)
+    scale *= 1 if numbers[2] is None else array(numbers[2])
+    shift = -array(mean) * scale + (0 if numbers[3] is None else array(numbers[3]))
+    value: Value = call.argument(0, "input")
+    return _fold(graph, value, scale, shift) or _scale(graph, call, value, scale, shift)
+
+
+def _fold(graph: GraphBuilder, value: Value, scale: np.ndarray, shift: np.ndarray) -> str | None:
+    """Put a norm into the convolution or linear layer whose output nobody else reads; None: there is none."""
+    node = graph.producer(value.name)
+    if node is None or node.op_type not in {"Conv", "Gemm"} or value.readers != 1:
+        return None
+    weight = graph.constant(node.input[1])
+    bias = graph.constant(node.input[2]) if len(node.input) > 2 else np.zeros(len(scale))
+    if weight is None or bias is None or len(weight) != len(scale):
+        return None
+    shape = (-1,) + (1,) * (weight.ndim - 1)
+    graph.replace_constant(node.input[1], (weight * scale.reshape(shape)).astype(np.float32))
+    folded = (bias * scale + shift).astype(np.float32)
+    if len(node.input) > 2:
+        graph.replace_constant(node.input[2], folded)
+    else:
+        node.input.append(graph.weight(folded))
+    return value.name
+
+
+def _scale(graph: GraphBuilder, call: Call, value: Value, scale: np.ndarray, shift: np.ndarray) -> str:
+    """Write a norm that nothing can take in: as in DenseNet, where it stands before its convolution."""
+    shape = (1, -1) + (1,) * (len(value.shape) - 2)
+    factor = graph.weight(scale.astype(np.float32).reshape(shape))
+    out = graph.node("Mul", [value.name, factor], name=f"{call.name}.scale")
+    return graph.node(
+        "Add", [out, graph.weight(shift.astype(np.float32).reshape(shape))], name=f"{call.name}.shift"
+    )
+
+
+def _layer_norm(graph: GraphBuilder, call: Call) -> str:
+    if isinstance(call.module, nn.LayerNorm):
+        m = call.module
+        sides, weight, bias, epsilon = m.normalized_shape, m.weight, m.bias, m.eps
+    else:
+        sides, weight, bias = (
+            call.argument(i, n) for i, n in enumerate(("normalized_shape", "weight", "bias"), 1)
+        )
+        epsilon = call.argument(4, "eps", 1e-5)
+    weight = torch.ones(tuple(sides)) if weight is None else weight
+    numbers = [name_of(graph, weight)] + ([] if bias is None else [name_of(graph, bias)])
+    return graph.node(
+        "LayerNormalization",
+        [call.argument(0, "input").name, *numbers],
+        name=call.name,
+        axis=-len(sides),
+        epsilon=epsilon,
+    )
+
+
+WEIGHTED: dict[Any, Writer] = {
+    nn.Conv2d: _conv,
+    F.conv2d: _conv,
+    nn.Linear: _linear,
+    F.linear: _linear,
+    nn.BatchNorm2d: _batch_norm,
+    nn.BatchNorm1d: _batch_norm,
+    F.batch_norm: _batch_norm,
+    nn.LayerNorm: _layer_norm,
+    F.layer_norm: _layer_norm,
+}
+"""By the module's type or the function."""
