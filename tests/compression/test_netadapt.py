@@ -9,7 +9,8 @@ import pytest
 from slimcast.errors import Cancelled, StepError
 from slimcast.measure.layers import LayerShape
 from slimcast.prune.narrow import Adjustable, Reach, largest_width, least_cost, saving
-from slimcast.prune.netadapt import Adaptation, AdaptPlan, Prediction
+from slimcast.prune.netadapt import Adaptation, AdaptPlan
+from slimcast.prune.netadapt_state import Prediction
 from slimcast.reporting import SilentReporter
 
 
@@ -148,7 +149,8 @@ def test_the_channels_that_are_worth_least_go_and_the_budget_is_met():
     assert {line.group for line in history[1:]} == {"l1"}
     assert states[-1].model.widths[0] == states[-1].model.widths[2] == 50
     assert 0.65 * cost < states[-1].cost <= 0.7 * cost
-    assert history[-1].measured == states[-1].cost == history[-1].predicted
+    assert all(line.measured == line.predicted for line in history)  # counted, and by the table
+    assert history[-1].measured == states[-1].cost
     assert [line.number for line in history] == list(range(len(history)))
 
 
@@ -172,16 +174,34 @@ def test_every_proposal_is_trained_once():
     assert tools.trainings == expected
 
 
-def test_a_table_that_flatters_is_corrected_until_the_measured_network_fits():
-    tools = FakeTools(worth=(1e-4, 1e-4), measured=lambda cost: 1000 + 0.5 * cost)
-    start = Net(widths=(40, 40))
-    assert tools.measure(start) == 2200
-    states = _run(tools, start, AdaptPlan(budget=1600, first_step=0.1))
+@pytest.mark.parametrize(
+    "measured",
+    [lambda cost: 1000 + 0.5 * cost, lambda cost: 2400 * (cost / 2400) ** 2],
+    ids=["flatters", "too careful"],
+)
+def test_a_table_that_is_wrong_is_corrected_by_what_is_measured(measured):
+    tools, budget = FakeTools(worth=(1e-4, 1e-4), measured=measured), 1600
+    states = _run(tools, Net(widths=(40, 40)), AdaptPlan(budget=budget, first_step=0.05))
     last = states[-1].history[-1]
-    assert tools.measure(states[-1].model) == last.measured <= 1600 * 1.02
-    assert [
-        line.measured for line in states[-1].history[1:-1] if line.measured is not None
-    ]  # it was corrected
+    assert tools.measure(states[-1].model) == last.measured
+    assert 0.95 * budget < last.measured <= 1.02 * budget
+    table = last.predicted / states[-1].start
+    assert (
+        abs(table - last.measured / states[-1].start) > 0.05
+    )  # by the table alone it would have ended elsewhere
+
+
+def test_a_disturbed_measurement_is_not_believed():
+    calls = []
+
+    def disturbed(cost):
+        calls.append(cost)
+        return cost * (1.5 if len(calls) in {3, 5} else 1)
+
+    tools, plan = FakeTools(worth=(1e-4, 1e-4), measured=disturbed), AdaptPlan(budget=1800, first_step=0.05)
+    quiet = _run(FakeTools(worth=(1e-4, 1e-4)), Net(widths=(40, 40)), plan)
+    states = _run(tools, Net(widths=(40, 40)), plan)
+    assert states[-1].model == quiet[-1].model
 
 
 def test_a_budget_that_cannot_be_met_is_explained_before_any_work():

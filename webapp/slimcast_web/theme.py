@@ -5,6 +5,7 @@ from typing import Any
 CATEGORY_COLOURS = {
     "train": "#0072B2",
     "prune": "#E69F00",
+    "netadapt": "#F0E442",
     "sparsify": "#56B4E9",
     "factorize": "#CC79A7",
     "finetune": "#009E73",
@@ -15,6 +16,7 @@ CATEGORY_COLOURS = {
 MARKERS = {
     "train": "circle",
     "prune": "diamond",
+    "netadapt": "triangle-down",
     "sparsify": "triangle-up",
     "factorize": "hexagon",
     "finetune": "square",

@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -10,7 +10,8 @@ from torch import nn
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.netadapt_tools import NetAdaptTools
 from slimcast.pipeline.unfinished import Unfinished
-from slimcast.prune.netadapt import Adaptation, AdaptPlan, Iteration, Prediction, State, within
+from slimcast.prune.netadapt import Adaptation, AdaptPlan
+from slimcast.prune.netadapt_state import Iteration, Prediction, State, within
 from slimcast.recipe import NetAdaptStep
 from slimcast.records import Cell
 from slimcast.reporting import MonotoneReporter, Reporter, ScaledReporter
@@ -57,8 +58,6 @@ def run_netadapt(
         unfinished.save(state.model, _facts(state))
         _tell(table, tools, state, bar)
         _log(tools, state, bar)
-    state = _measured(tools, state)
-    _tell(table, tools, state, bar)
     _conclude(f"{table}-result", tools, state, plan.budget, bar)
     tools.train_long(state.model, ScaledReporter(bar, share, 1.0))
     unfinished.remove()
@@ -74,15 +73,15 @@ def _begin(
 ) -> tuple[State[nn.Module], AdaptPlan]:
     """Return where to go on, or begin."""
     kept = unfinished.load()
-    start = kept[1]["start"] if kept else tools.measure(model)
+    state = _state(*kept) if kept else None
+    start = state.start if state else _start(tools, model)
     plan = AdaptPlan(
         budget=step.target.value * (start if step.target.value < 1 else 1),
         first_step=step.first_step,
         decay=step.decay,
         iterations=step.iterations,
     )
-    if kept is not None:
-        state = _state(*kept)
+    if state is not None:
         reporter.log(f"NetAdapt goes on after iteration {state.history[-1].number}")
         return state, plan
     if not tools.budget.exact:
@@ -95,6 +94,12 @@ def _begin(
     return state, plan
 
 
+def _start(tools: NetAdaptTools, model: nn.Module) -> float:
+    """Return what the network costs before it all; all shares are of this, so it is measured twice."""
+    first = tools.measure(model)
+    return first if tools.budget.exact else min(first, tools.measure(model))
+
+
 def _warn_if_busy(reporter: Reporter) -> None:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > cores() + _OWN_LOAD:
@@ -105,21 +110,12 @@ def _warn_if_busy(reporter: Reporter) -> None:
         )
 
 
-def _measured(tools: NetAdaptTools, state: State[nn.Module]) -> State[nn.Module]:
-    """See that the last network was measured as well."""
-    last = state.history[-1]
-    if last.measured is not None:
-        return state
-    last = replace(last, measured=tools.measure(state.model))
-    return replace(state, history=(*state.history[:-1], last))
-
-
 def _log(tools: NetAdaptTools, state: State[nn.Module], reporter: Reporter) -> None:
     last = state.history[-1]
     reporter.log(
         f"Iteration {last.number}: {last.group} to {last.width} channels, the best of {last.proposals}; "
-        f"accuracy on the images for choices {last.accuracy:.2%}, {tools.show(last.predicted)} predicted "
-        f"({last.predicted / state.start:.1%} of the start)"
+        f"accuracy on the images for choices {last.accuracy:.2%}, {tools.show(last.measured)} "
+        f"({last.measured / state.start:.1%} of the start; by the table {last.predicted / state.start:.1%})"
     )
 
 
@@ -141,7 +137,7 @@ def _row(line: Iteration, start: float) -> tuple[Cell, ...]:
         line.accuracy,
         line.predicted,
         line.measured,
-        line.predicted / start,
+        line.measured / start,
         line.proposals,
         " ".join(str(width) for width in line.widths),
     )
@@ -152,7 +148,6 @@ def _conclude(
 ) -> None:
     """Compare what the table predicted with what was measured, and say so where the budget was not met."""
     last, cost, show = state.history[-1], tools.budget.name, tools.show
-    assert last.measured is not None
     off = last.predicted / last.measured - 1
     rows = [("before", state.start, state.start, 0.0), ("after", last.predicted, last.measured, off)]
     reporter.table(name, ("network", f"predicted_{cost}", f"measured_{cost}", "predicted_off_by"), rows)
@@ -171,9 +166,9 @@ def _conclude(
 
 def _facts(state: State[nn.Module]) -> dict[str, Any]:
     return {
-        "start": state.start,
         "cost": state.cost,
-        "prediction": asdict(state.prediction),
+        "table": asdict(state.table),
+        "corrected": asdict(state.corrected),
         "history": [asdict(line) for line in state.history],
     }
 
@@ -182,8 +177,8 @@ def _state(model: nn.Module, facts: dict[str, Any]) -> State[nn.Module]:
     history = tuple(Iteration(**line | {"widths": tuple(line["widths"])}) for line in facts["history"])
     return State(
         model=model,
-        start=facts["start"],
         cost=facts["cost"],
-        prediction=Prediction(**facts["prediction"]),
+        table=Prediction(**facts["table"]),
+        corrected=Prediction(**facts["corrected"]),
         history=history,
     )

@@ -9,17 +9,17 @@ Nothing here knows torch, data or clocks: `Tools` does the cutting, training and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from slimcast.errors import StepError
 from slimcast.measure.layers import LayerShape
 from slimcast.prune.narrow import Adjustable, largest_width, least_cost, total_cost
+from slimcast.prune.netadapt_state import Iteration, Prediction, State, within
 from slimcast.reporting import QuietReporter, Reporter
 
 M = TypeVar("M")
 
-_CLOSE_ENOUGH = 0.02  # of the budget, above it: what a measurement is off by anyway
 _SMALLER_STEPS = 6
 """How often the step is halved before giving up: where widths are few, no group may make it whole."""
 
@@ -70,74 +70,12 @@ class AdaptPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a network costs by the table: ``scale * (rest + all layers)``.
-
-    `rest` is what the whole costs beyond its layers (pooling, additions, the call); it is taken to stay.
-    `scale` is 1 until a measurement says otherwise.
-    """
-
-    rest: float
-    scale: float
-
-    @classmethod
-    def anchored(cls, measured: float, layers: float) -> "Prediction":
-        """Return the one that is right for a network that was measured."""
-        rest = max(0.0, measured - layers)
-        return cls(rest=rest, scale=measured / (rest + layers))
-
-    def of(self, layers: float) -> float:
-        """Return the cost of a network whose layers cost `layers`."""
-        return self.scale * (self.rest + layers)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Iteration:
-    """A line of the history; 0 is the network before it all.
-
-    Attributes:
-        group: that was narrowed, "" in line 0. width: its channels since.
-        accuracy: on the images for choices, after the short training.
-        predicted: cost by the table. measured: without it; None where nobody measured.
-        proposals: how many groups had one. widths: channels of all groups, in the order of the network.
-    """
-
-    number: int
-    group: str
-    width: int
-    accuracy: float
-    predicted: float
-    proposals: int
-    widths: tuple[int, ...]
-    measured: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class State(Generic[M]):
-    """Where an adaptation stands; with it, it can go on in another process.
-
-    Attributes:
-        start: cost before it all, measured. cost: of the network now, measured or else predicted.
-    """
-
-    model: M
-    start: float
-    cost: float
-    prediction: Prediction
-    history: tuple[Iteration, ...]
-
-
-def within(cost: float, budget: float) -> bool:
-    """Return whether a budget is met, but for what a measurement is off by anyway (2 %)."""
-    return cost <= budget * (1 + _CLOSE_ENOUGH)
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Proposal(Generic[M]):
     model: M
     group: Adjustable
     width: int
     accuracy: float
+    layers: float
     predicted: float
 
     @property
@@ -184,12 +122,11 @@ class Adaptation(Generic[M]):
             proposals=0,
             widths=tuple(group.channels for group in groups),
         )
-        return State(model=model, start=measured, cost=measured, prediction=prediction, history=(first,))
+        return State(model=model, cost=measured, table=prediction, corrected=prediction, history=(first,))
 
     def done(self, state: State[M]) -> bool:
-        """Return whether the network was measured and found within the budget."""
-        measured = state.history[-1].measured
-        return measured is not None and within(measured, self._plan.budget)
+        """Return whether the network was found within the budget."""
+        return within(state.history[-1].measured, self._plan.budget)
 
     def advance(self, state: State[M]) -> State[M] | None:
         """Do one iteration; None when the budget is met, or nothing more can be cut.
@@ -205,17 +142,40 @@ class Adaptation(Generic[M]):
         best = self._best(state, number, choices)
         if best is None:
             return None
-        after = Iteration(
-            number=number,
+        widths = tuple(best.width if group is best.group else group.channels for group in groups)
+        return self._after(state, best, proposals=len(choices), widths=widths)
+
+    def _after(
+        self, state: State[M], best: _Proposal[M], *, proposals: int, widths: tuple[int, ...]
+    ) -> State[M]:
+        measured = self._measured(best)
+        line = Iteration(
+            number=state.history[-1].number + 1,
             group=best.group.name,
             width=best.width,
             accuracy=best.accuracy,
-            predicted=best.predicted,
-            proposals=len(choices),
-            widths=tuple(best.width if group is best.group else group.channels for group in groups),
+            predicted=state.table.of(best.layers),
+            measured=measured,
+            proposals=proposals,
+            widths=widths,
         )
-        new = replace(state, model=best.model, cost=best.predicted, history=(*state.history, after))
-        return self._checked(new) if best.predicted <= self._plan.budget else new
+        # A smaller network is not slower: such a measurement was disturbed. But only one ends the work.
+        believe = measured < state.cost or best.predicted <= self._plan.budget
+        cost = measured if believe else best.predicted
+        return State(
+            model=best.model,
+            cost=cost,
+            table=state.table,
+            corrected=state.corrected.corrected(best.predicted, cost),
+            history=(*state.history, line),
+        )
+
+    def _measured(self, best: _Proposal[M]) -> float:
+        measured = self._tools.measure(best.model)
+        if best.predicted <= self._plan.budget and not within(measured, self._plan.budget):
+            # A disturbed measurement would cost accuracy for nothing: ask again, and believe the smaller.
+            measured = min(measured, self._tools.measure(best.model))
+        return measured
 
     def _best(
         self, state: State[M], number: int, choices: Sequence[tuple[Adjustable, int]]
@@ -237,10 +197,15 @@ class Adaptation(Generic[M]):
     ) -> _Proposal[M]:
         tools = self._tools
         model = tools.narrow(state.model, group, width)
-        predicted = state.prediction.of(total_cost(tools.layers(model), tools.cost))
+        layers = total_cost(tools.layers(model), tools.cost)
         tools.train(model, number, index, reporter)
         return _Proposal(
-            model=model, group=group, width=width, accuracy=tools.accuracy(model), predicted=predicted
+            model=model,
+            group=group,
+            width=width,
+            accuracy=tools.accuracy(model),
+            layers=layers,
+            predicted=state.corrected.of(layers),
         )
 
     def _choices(
@@ -253,7 +218,7 @@ class Adaptation(Generic[M]):
         """Return each group that can make the step, and the largest width with which it does."""
         step = self._step(state, number)
         for _ in range(_SMALLER_STEPS):
-            needed = step / state.prediction.scale
+            needed = step / state.corrected.scale
             found = []
             for group in groups:
                 self._reporter.check_cancelled()
@@ -275,21 +240,3 @@ class Adaptation(Generic[M]):
         way = max(state.start - self._plan.budget, 1e-30)
         begin, part = (state.start - state.cost) / way, self._step(state, number) / way / count
         return min(1.0, max(0.0, begin + index * part)), min(1.0, max(0.0, begin + (index + 1) * part))
-
-    def _checked(self, state: State[M]) -> State[M]:
-        """Measure a network that meets the budget by the table; where it does not, the table is corrected."""
-        measured = self._tools.measure(state.model)
-        if not within(measured, self._plan.budget):
-            # A disturbed measurement would cost accuracy for nothing: ask again, and believe the smaller.
-            measured = min(measured, self._tools.measure(state.model))
-        last = replace(state.history[-1], measured=measured)
-        state = replace(state, history=(*state.history[:-1], last))
-        if self.done(state):
-            return replace(state, cost=measured)
-        show = self._tools.show
-        self._reporter.log(
-            f"Predicted {show(state.cost)}, measured {show(measured)}: the prediction is corrected, and "
-            "NetAdapt goes on"
-        )
-        scale = state.prediction.scale * measured / state.cost
-        return replace(state, cost=measured, prediction=replace(state.prediction, scale=scale))

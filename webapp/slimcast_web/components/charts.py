@@ -16,6 +16,7 @@ _CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d
 KIND_TITLES = {
     "train": "Trained",
     "prune": "Pruned",
+    "netadapt": "Adapted",
     "sparsify": "Sparsified",
     "factorize": "Factorized",
     "finetune": "Fine-tuned",
