@@ -28,6 +28,14 @@ STEPS: Registry[KindInfo] = Registry(
             "Applications, ECCV 2018, arXiv:1804.03230",
         ),
         KindInfo(
+            name="sensitivity",
+            title="Sensitivity",
+            description="Prune each group of layers by itself at several ratios and note the accuracy; "
+            "the network stays as it is.",
+            impl="slimcast.recipe:SensitivityStep",
+            citation="Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017, arXiv:1608.08710",
+        ),
+        KindInfo(
             name="sparsify",
             title="Sparsify",
             description="Set the smallest weights to zero: a smaller file once it is compressed; "

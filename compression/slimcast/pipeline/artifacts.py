@@ -49,13 +49,18 @@ def save(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> No
     )
     # The variant first: a step counts as finished only with its checkpoint.
     job.store.save_variant(variant)
-    file = job.store.artifacts.put(save_state(model, job.network))
-    job.store.save_checkpoint(Checkpoint(run_id=job.run_id, step=index, file=file))
+    save_checkpoint(job, index, model)
     reporter.log(
         f"{name}: accuracy {artifact.quality.accuracy:.2%}, {facts.size_bytes:,} bytes, "
         f"{artifact.info.measurements['macs']:,.0f} multiply-accumulates, "
         f"{artifact.fresh.latency.p50_ms:.3f} ms (p50, one thread)"
     )
+
+
+def save_checkpoint(job: Job, index: int, model: nn.Module) -> None:
+    """Keep the network as a step has left it; from then on the step counts as finished."""
+    file = job.store.artifacts.put(save_state(model, job.network))
+    job.store.save_checkpoint(Checkpoint(run_id=job.run_id, step=index, file=file))
 
 
 def _make_artifact(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> Artifact:

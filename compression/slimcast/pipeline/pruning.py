@@ -1,5 +1,6 @@
 """The step `prune`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from slimcast.measure.cost import Cost
 from slimcast.pipeline.costs import costs_of
 from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
+from slimcast.pipeline.sensitivity import ratios_from_sensitivity
 from slimcast.pipeline.sparsifying import zeros_to_hold
 from slimcast.pipeline.teachers import find_teacher
 from slimcast.pipeline.training import plan_of
@@ -82,12 +84,14 @@ class _Pruning:
     def plan(self) -> PrunePlan:
         """What is asked of `slimcast.prune`."""
         step = self._step
+        shares = self._tolerated()
         goal = None if step.target is None else _goal(self._job, step.target, self.reporter)
         return PrunePlan(
             goal=goal,
             criterion=step.criterion,
             scope=step.scope,
-            ratios=step.ratios,
+            ratios=step.ratios if shares is None or goal is not None else shares,
+            shares=shares,
             keep=step.keep,
             max_ratio=step.max_ratio,
             round_to=step.round_to,
@@ -102,6 +106,13 @@ class _Pruning:
         step = self._step
         seed = self._job.seed(self._index, _SAMPLE_SEED)
         return criterion_samples(self._job, step.criterion, images=step.criterion_images, seed=seed)
+
+    def _tolerated(self) -> Mapping[str, float] | None:
+        """Return what sensitivity allows, by the group's name; None where the step does not ask for it."""
+        step = self._step
+        if step.ratios_from is None:
+            return None
+        return ratios_from_sensitivity(self._job, self._index, step.max_drop)
 
     def regularize(self, model: nn.Module) -> None:
         """Train in place, with a penalty on unimportant channels."""

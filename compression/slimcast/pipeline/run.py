@@ -4,7 +4,7 @@ import numpy as np
 from torch import nn
 
 from slimcast.data.images import describe
-from slimcast.pipeline.artifacts import save
+from slimcast.pipeline.artifacts import save, save_checkpoint
 from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
 from slimcast.pipeline.steps import RUNNERS
 from slimcast.pipeline.teachers import check_teachers
@@ -61,10 +61,12 @@ def _run_steps(
 
 
 def _finished_steps(job: Job) -> int:
-    """Return how many steps, from the first, have both their checkpoint and their variant."""
+    """Return how many steps, from the first, have their checkpoint, and their variant if they leave one."""
+    steps = job.recipe.steps
     saved = {item.step for item in job.store.checkpoints(job.run_id)}
-    saved &= {item.step for item in job.store.variants(job.run_id)}
-    return next(index for index in range(len(job.recipe.steps) + 1) if index not in saved)
+    variants = {item.step for item in job.store.variants(job.run_id)}
+    saved &= variants | {i for i, step in enumerate(steps) if not RUNNERS[step.kind].leaves_variant}
+    return next(index for index in range(len(steps) + 1) if index not in saved)
 
 
 def _progress_bounds(recipe: Recipe) -> list[float]:
@@ -76,8 +78,12 @@ def _progress_bounds(recipe: Recipe) -> list[float]:
 
 def _run_step(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> nn.Module:
     step = job.recipe.steps[index]
-    work = ScaledReporter(reporter, 0.0, _WORK_SHARE)
-    model = RUNNERS[step.kind].run(job, index, step, model, work)
-    with part_time(EXPORT):
-        save(job, index, model, ScaledReporter(reporter, _WORK_SHARE, 1.0))
+    runner = RUNNERS[step.kind]
+    work_share = _WORK_SHARE if runner.leaves_variant else 1.0
+    model = runner.run(job, index, step, model, ScaledReporter(reporter, 0.0, work_share))
+    if runner.leaves_variant:
+        with part_time(EXPORT):
+            save(job, index, model, ScaledReporter(reporter, work_share, 1.0))
+    else:
+        save_checkpoint(job, index, model)
     return model

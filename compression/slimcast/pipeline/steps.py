@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from slimcast.pipeline import factorizing, netadapt, pruning, sparsifying, training
+from slimcast.pipeline import factorizing, netadapt, pruning, sensitivity, sparsifying, training
 from slimcast.pipeline.job import Job
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
@@ -19,10 +19,12 @@ class StepRunner:
     Attributes:
         epochs: how long a step takes, in the time of a training epoch, for the progress bar.
         run: (job, index, step, model, reporter) -> model; it may work in place.
+        leaves_variant: False where the network stays as it was: then there is nothing to export and measure.
     """
 
     epochs: Callable[[Any], float]
     run: Callable[[Job, int, Any, nn.Module, ScaledReporter], nn.Module]
+    leaves_variant: bool = True
 
 
 def _no_epochs(_step: QuantizeStep) -> float:
@@ -42,6 +44,9 @@ RUNNERS: dict[str, StepRunner] = {
     "netadapt": StepRunner(epochs=netadapt.epochs_of, run=netadapt.run_netadapt),
     "sparsify": StepRunner(epochs=sparsifying.epochs_of, run=sparsifying.run_sparsifying),
     "factorize": StepRunner(epochs=factorizing.epochs_of, run=factorizing.run_factorizing),
+    "sensitivity": StepRunner(
+        epochs=sensitivity.epochs_of, run=sensitivity.run_sensitivity, leaves_variant=False
+    ),
     "finetune": StepRunner(epochs=training.epochs_of, run=training.run_training),
     "quantize": StepRunner(epochs=_no_epochs, run=_as_it_is),
 }

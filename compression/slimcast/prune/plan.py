@@ -14,6 +14,7 @@ class PrunePlan:
         goal: what must remain; None: what `ratios` leave.
         criterion: name in the catalog. scope: ``local``, ``global`` or ``isomorphic``, see `ranking.moves`.
         ratios: share of the channels to remove, 0..1, by name pattern; the search leaves these layers alone.
+        shares: how far groups go in comparison, by name, see `ranking.moves`; None: all the same.
         keep: name patterns of layers that stay as they are.
         max_ratio: share of a layer's channels that may go at most.
         round_to: channel counts become multiples of this.
@@ -26,6 +27,7 @@ class PrunePlan:
     criterion: str = "l2"
     scope: str = "local"
     ratios: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] | None = None
     keep: tuple[str, ...] = ()
     max_ratio: float = 0.95
     round_to: int = 8

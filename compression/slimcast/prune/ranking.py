@@ -86,20 +86,25 @@ def candidate(
     )
 
 
-def moves(choices: Sequence[Candidate], scope: str) -> list[Move]:
+def moves(choices: Sequence[Candidate], scope: str, shares: Mapping[str, float] | None = None) -> list[Move]:
     """Return all moves of all groups in the order in which they are taken.
 
     Args:
         scope: ``local`` narrows all groups by the same ratio; ``global`` takes the least important channels
             wherever they are; ``isomorphic`` does that among groups of the same structure, and narrows the
             structures by the same ratio (Fang et al., Isomorphic Pruning, ECCV 2024, arXiv:2407.04616).
+        shares: how far groups go in comparison, by name: ``local`` narrows each in proportion to it, and
+            leaves alone what has none. None: all the same.
     """
     found: list[Move] = []
     for choice in choices:
+        share = 1.0 if shares is None else shares.get(choice.group.name, 0.0)
+        if share == 0:
+            continue
         for wider, width in zip(choice.widths, choice.widths[1:], strict=False):
             importance = choice.mean_importance(wider, width)
             # A width is due when the wanted ratio is nearer to it than to the one before.
-            ratio = (choice.initial - (wider + width) / 2) / choice.initial
+            ratio = (choice.initial - (wider + width) / 2) / choice.initial / share
             place = (ratio if scope == "local" else importance, importance)
             found.append(Move(group=choice.group.name, width=width, place=place))
     if scope == "isomorphic":

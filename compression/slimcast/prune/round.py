@@ -67,7 +67,7 @@ class Round:
     def line(self) -> tuple[Move, ...]:
         """All moves that can be taken, in their order."""
         free = [choice for choice in self._choices if choice.group.name not in self._fixed]
-        return tuple(moves(free, self._plan.scope))
+        return tuple(moves(free, self._plan.scope, self._plan.shares))
 
     def widths(self, taken: Sequence[Move]) -> dict[str, int]:
         """Return the width of every group once some moves are taken."""

@@ -9,6 +9,7 @@ from slimcast.recipe.netadapt import NetAdaptStep, NetAdaptTarget
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
 from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import Distillation, FinetuneStep, TrainStep
@@ -26,6 +27,7 @@ __all__ = [
     "QuantizeStep",
     "Recipe",
     "Regularize",
+    "SensitivityStep",
     "SparsifyStep",
     "Step",
     "TrainStep",

@@ -13,12 +13,20 @@ from slimcast.recipe.order import misplaced
 from slimcast.recipe.part import Part
 from slimcast.recipe.pruning import PruneStep
 from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import FinetuneStep, TrainStep
 
 Step = Annotated[
-    TrainStep | PruneStep | NetAdaptStep | SparsifyStep | FactorizeStep | FinetuneStep | QuantizeStep,
+    TrainStep
+    | PruneStep
+    | NetAdaptStep
+    | SensitivityStep
+    | SparsifyStep
+    | FactorizeStep
+    | FinetuneStep
+    | QuantizeStep,
     Field(discriminator="kind"),
 ]
 
@@ -35,7 +43,9 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _steps_are_in_order(self) -> "Recipe":
-        for _, message in misplaced([step.kind for step in self.steps]):
+        for _, message in misplaced(
+            [step.model_dump(include={"kind", "ratios_from"}) for step in self.steps]
+        ):
             raise ValueError(message)
         return self
 

@@ -16,7 +16,7 @@ def unknown_names(document: dict[str, Any]) -> list[tuple[str, str]]:
     for index, step in enumerate(steps if isinstance(steps, list) else []):
         if not isinstance(step, dict):
             continue
-        if step.get("kind") in {"prune", "netadapt"}:
+        if step.get("kind") in {"prune", "netadapt", "sensitivity"}:
             checks.append((f"steps.{index}.criterion", CRITERIA, step.get("criterion", "l2")))
         if step.get("kind") == "factorize":
             checks.append((f"steps.{index}.method", FACTORIZERS, step.get("method", "tucker")))

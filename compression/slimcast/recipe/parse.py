@@ -57,12 +57,8 @@ def load_recipe(path: Path) -> Recipe:
 def _misplaced_steps(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Find steps that cannot be where they are, even when other errors keep `Recipe` from being built."""
     steps = document.get("steps")
-    kinds = (
-        [step.get("kind") if isinstance(step, dict) else None for step in steps]
-        if isinstance(steps, list)
-        else []
-    )
-    return [(f"steps.{index}", message) for index, message in misplaced(kinds)]
+    given = [step if isinstance(step, dict) else {} for step in steps] if isinstance(steps, list) else []
+    return [(f"steps.{index}", message) for index, message in misplaced(given)]
 
 
 def _in_order(problems: list[tuple[str, str]], document: dict[str, Any]) -> list[tuple[str, str]]:

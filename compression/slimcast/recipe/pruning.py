@@ -106,6 +106,17 @@ class PruneStep(Part):
         default={},
         description="Share of the channels to remove, by layer name pattern; the target spares them.",
     )
+    ratios_from: Literal["sensitivity"] | None = Field(
+        default=None,
+        description="Take ratios from the step `sensitivity` before: in proportion to what each layer bears, "
+        "as far as the target demands; without a target, just that.",
+    )
+    max_drop: float = Field(
+        default=0.02,
+        gt=0,
+        lt=1,
+        description="With ratios_from: accuracy (a fraction) that a layer may cost when it alone is pruned.",
+    )
     keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers to leave as they are.")
     max_ratio: float = Field(
         default=0.95, gt=0, lt=1, description="Largest share of a layer's channels that may go."
@@ -135,6 +146,16 @@ class PruneStep(Part):
 
     @model_validator(mode="after")
     def _removes_something(self) -> "PruneStep":
-        if self.target is None and not self.ratios:
+        if self.target is None and not self.ratios and self.ratios_from is None:
             raise ValueError("needs a target, such as target: {macs: 0.5}, or ratios")
+        return self
+
+    @model_validator(mode="after")
+    def _takes_ratios_from_one_place(self) -> "PruneStep":
+        if self.ratios_from is None and "max_drop" in self.model_fields_set:
+            raise ValueError("max_drop says something only with ratios_from: sensitivity")
+        if self.ratios_from is not None and self.ratios:
+            raise ValueError("give either ratios or ratios_from")
+        if self.ratios_from is not None and self.scope != "local":
+            raise ValueError("ratios_from decides where channels go: leave out scope")
         return self
