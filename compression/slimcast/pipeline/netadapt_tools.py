@@ -16,7 +16,7 @@ from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.layer_costs import layer_cost
 from slimcast.pipeline.precision import precision_for
-from slimcast.pipeline.sparsifying import zeros_to_hold
+from slimcast.pipeline.zeros import zeros_to_hold
 from slimcast.prune.evidence import Evidence
 from slimcast.prune.groups import ChannelGroup, find_groups, remove
 from slimcast.prune.narrow import Adjustable, Reach

@@ -13,9 +13,9 @@ from slimcast.pipeline.costs import costs_of
 from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.sensitivity import ratios_from_sensitivity
-from slimcast.pipeline.sparsifying import zeros_to_hold
 from slimcast.pipeline.teachers import find_teacher
 from slimcast.pipeline.training import plan_of
+from slimcast.pipeline.zeros import zeros_to_hold
 from slimcast.prune.evidence import Samples
 from slimcast.prune.plan import PrunePlan
 from slimcast.prune.regularize import regularizer

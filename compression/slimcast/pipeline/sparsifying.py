@@ -1,18 +1,18 @@
-"""The step `sparsify`, and how the steps after it keep its zeros."""
+"""The step `sparsify`."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.precision import precision_for
+from slimcast.pipeline.training import plan_of
 from slimcast.prune.unstructured import LayerSparsity, SparsityPlan, sparsify, sparsity_of, zeros_held
-from slimcast.recipe import SparsifyStep
+from slimcast.recipe import FinetuneStep, SparsifyStep
 from slimcast.records import Table
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.plan import TrainingPlan
+from slimcast.train.optimize import SGD_RATE_FACTOR
 
 _RECOVERY_RATE = 0.5  # of the network's rate: there is little time between rounds
 _ROUND_EPOCHS = 0.02
@@ -22,12 +22,6 @@ _BATCH = 128
 def epochs_of(step: SparsifyStep) -> float:
     """Return how long the step takes, in the time of an epoch."""
     return _ROUND_EPOCHS * step.rounds + (step.rounds - 1) * step.finetune_epochs
-
-
-def zeros_to_hold(job: Job, index: int, model: nn.Module) -> Callable[[nn.Module], None] | None:
-    """Return what keeps a network's zeros while it is trained; None where no step has sparsified it."""
-    sparsified = any(step.kind == "sparsify" for step in job.recipe.steps[:index])
-    return zeros_held(model) if sparsified else None
 
 
 def run_sparsifying(
@@ -60,17 +54,25 @@ def _recover(
     round_index: int,
     reporter: ScaledReporter,
 ) -> None:
-    plan = TrainingPlan(
+    part = ScaledReporter(reporter, round_index / step.rounds, (round_index + 1) / step.rounds)
+    as_step = FinetuneStep(
+        kind="finetune",
         epochs=step.finetune_epochs,
-        learning_rate=MODELS[job.recipe.model.name].learning_rate * _RECOVERY_RATE,
-        precision=precision_for(job, trained, batch_size=_BATCH, reporter=reporter),
-        batch_size=_BATCH,
+        learning_rate=step.finetune_rate or _default_rate(job, step),
+        optimizer=step.optimizer,
+        batch_size=step.batch_size,
+    )
+    plan = replace(
+        plan_of(job, index, as_step, trained, part),
         seed=job.seed(index, round_index),
-        step=index,
         epoch_offset=round_index * step.finetune_epochs,
     )
-    part = ScaledReporter(reporter, round_index / step.rounds, (round_index + 1) / step.rounds)
     fit(trained, job.data, plan, reporter=part, after_step=zeros_held(trained))
+
+
+def _default_rate(job: Job, step: SparsifyStep) -> float:
+    rate = MODELS[job.recipe.model.name].learning_rate * _RECOVERY_RATE
+    return rate * SGD_RATE_FACTOR if step.optimizer == "sgd" else rate
 
 
 def _tell(job: Job, index: int, layers: list[LayerSparsity], reporter: ScaledReporter) -> None:

@@ -8,8 +8,8 @@ from slimcast.catalog import MODELS
 from slimcast.models.head import frozen_backbone
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.precision import precision_for
-from slimcast.pipeline.sparsifying import zeros_to_hold
 from slimcast.pipeline.teachers import find_teacher
+from slimcast.pipeline.zeros import zeros_to_hold
 from slimcast.recipe import FinetuneStep, TrainStep
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import fit

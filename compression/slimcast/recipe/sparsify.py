@@ -48,6 +48,12 @@ class SparsifyStep(Part):
         description="Training between rounds, in epochs; what is zero stays zero.",
     )
 
+    finetune_rate: float | None = Field(
+        default=None, gt=0, description="Its peak learning rate; without a value, half of the network's own."
+    )
+    optimizer: Literal["sgd", "adamw"] = Field(default="adamw", description="For training between rounds.")
+    batch_size: int = Field(default=128, ge=1, le=65536)
+
     @model_validator(mode="after")
     def _pattern_stands_alone(self) -> "SparsifyStep":
         if self.pattern is None:
