@@ -20,7 +20,7 @@ from slimcast.train.distill import Lesson
 from slimcast.train.evaluate import accuracy, accuracy_on, default_device, logits_of
 from slimcast.train.memory import keep_freed_memory
 from slimcast.train.modes import train_mode
-from slimcast.train.optimize import make_optimizer
+from slimcast.train.optimize import make_optimizer, set_rate
 from slimcast.train.plan import TrainingPlan
 from slimcast.train.precision import Precision, choose
 from slimcast.train.schedule import rate_schedule
@@ -135,7 +135,8 @@ class _Training:
             self.after_backward(self.model)
         if self.plan.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self._trained, self.plan.gradient_clip, foreach=True)
-        self._optimizer.step(self.plan.learning_rate * self._rate(index))
+        set_rate(self._optimizer, self.plan.learning_rate * self._rate(index))
+        self._optimizer.step()
         if self.after_step is not None:
             self.after_step(self.model)
         if self._average is not None:

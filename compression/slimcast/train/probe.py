@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from slimcast.reporting import Reporter
 from slimcast.train.memory import keep_freed_memory
 from slimcast.train.modes import train_mode
-from slimcast.train.optimize import Sgd
 from slimcast.train.precision import Precision
 
 _ROUNDS = 4  # the first one warms up
@@ -103,7 +102,8 @@ def _steps(
     train_mode(network)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(size, *shape, generator=generator).to(device, memory_format=torch.channels_last)
-    optimizer = Sgd([p for p in network.parameters() if p.requires_grad], weight_decay=0.0)
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=1e-4, momentum=0.9, nesterov=True, foreach=True)
     while True:
         started = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=way.bfloat16):
@@ -111,7 +111,7 @@ def _steps(
         loss = F.cross_entropy(logits.float(), torch.zeros(size, dtype=torch.int64, device=device))
         optimizer.zero_grad()
         loss.backward()
-        optimizer.step(1e-4)
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         yield time.perf_counter() - started
