@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from slimcast.errors import StepError
-from slimcast.prune.library import torch_pruning
 
 
 class Graph:
@@ -63,7 +62,7 @@ def trace(model: nn.Module, example: Tensor) -> Graph:
     Raises:
         StepError: the library cannot follow the network.
     """
-    tp = torch_pruning()
+    import torch_pruning as tp
 
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     for parameter in frozen:
