@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slimcast.pipeline import run_recipe
-from slimcast.recipe import load_recipe
+from slimcast.recipe import NetAdaptTarget, load_recipe
 from slimcast.settings import Settings
 from support_engine import MemoryStore, RecordingReporter
 
@@ -14,7 +14,14 @@ SHORT = {
     "train": {"epochs": 0.5},
     "finetune": {"epochs": 0.25},
     "prune": {"rounds": 1, "finetune_epochs": 0},
-    "netadapt": {"iterations": 1, "short_finetune_batches": 1, "finetune_epochs": 0.1, "choice_images": 50},
+    # Counted rather than measured: a table of latencies would be made anew for each test.
+    "netadapt": {
+        "target": NetAdaptTarget(macs=0.9),
+        "iterations": 1,
+        "short_finetune_batches": 1,
+        "finetune_epochs": 0.1,
+        "choice_images": 50,
+    },
     "quantize": {"calibration_samples": 16},
 }
 FOLDERS = {"mnist": "MNIST/raw", "cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
@@ -38,7 +45,8 @@ def test_a_shipped_recipe_runs(path, tmp_path):
     if not (Path(root) / folder).is_dir():
         pytest.skip(f"SLIMCAST_DATA_ROOT names no folder with {folder}")
     steps = [step.model_copy(update=SHORT[step.kind]) for step in recipe.steps]
-    data = recipe.data.model_copy(update={"train_samples": 512, "test_samples": 200})
+    few = {"train_samples": 512, "test_samples": 200, "validation": recipe.data.validation and 64}
+    data = recipe.data.model_copy(update=few)
     recipe = recipe.model_copy(update={"steps": tuple(steps), "data": data})
     variants = run_recipe(
         recipe,

@@ -7,7 +7,9 @@ from torch import nn
 
 from slimcast.catalog import CRITERIA, MODELS
 from slimcast.data.choice import images_for_choice
+from slimcast.data.files import taken
 from slimcast.data.images import ImageData
+from slimcast.data.subset import subset
 from slimcast.measure.cost import Cost
 from slimcast.measure.layers import LayerShape
 from slimcast.measure.trace import layers_of
@@ -61,7 +63,8 @@ class NetAdaptTools:
         self.budget: Cost = costs_of(job, numbers, reporter=reporter)[_COSTS[step.target.measure]]
         self._layer_cost = layer_cost(job, model, self.budget.name, numbers, reporter)
         images, labels = images_for_choice(job.data)
-        self._images, self._labels = images[: step.choice_images], labels[: step.choice_images]
+        chosen = subset(labels, min(step.choice_images, len(labels)), seed=job.recipe.seed)
+        self._images, self._labels = taken(images, chosen), labels[chosen]
         self.choice_count = len(self._labels)
         self._found: _Found | None = None
         self._rate = step.learning_rate or MODELS[job.recipe.model.name].learning_rate * _RATE
