@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-import numpy as np
 from torch import nn
 
 from slimcast.catalog import MODELS
-from slimcast.measure.cost import Cost
 from slimcast.pipeline.costs import costs_of
 from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
@@ -27,7 +25,6 @@ from slimcast.reporting import Reporter, ScaledReporter
 from slimcast.train.fit import fit
 from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast.train.recalibrate import reestimate_batch_norm
-from slimcast_edge.artifact import GoldenSample
 
 _RECOVERY_RATE = 0.5
 """Between pruning rounds: half of the network is new to the rest, and there is little time."""
@@ -39,8 +36,6 @@ _REGULARIZE_SEED, _NORM_SEED, _SAMPLE_SEED = (
     201,
     301,
 )  # parts of the step, beside its rounds (at most 50)
-_GOLDEN = 4
-_DESCRIPTION_BYTES = 600  # accuracy and counts, which a draft lacks
 
 
 def epochs_of(step: PruneStep) -> float:
@@ -183,17 +178,7 @@ def _goal(job: Job, target: PruneTarget, reporter: Reporter) -> Goal:
     if target.measure == "channels":
         return Goal(cost=None, value=target.value)
     name = "size_bytes" if target.measure == "bytes" else target.measure
-    cost = costs_of(job, target.numbers, reporter=reporter)[name]
-    return Goal(cost=_whole_file(job, cost) if target.measure == "bytes" else cost, value=target.value)
-
-
-def _whole_file(job: Job, draft: Cost) -> Cost:
-    """Add to a draft's bytes what the finished artifact has besides: golden samples and a few figures."""
-    answers = np.full(job.network.classes, -1.234567e-3)
-    samples = [GoldenSample.from_pixels(image, answers) for image in job.data.test_images[:64]]
-    largest = sorted((len(sample.model_dump_json()) for sample in samples), reverse=True)[:_GOLDEN]
-    extra = sum(largest) + _DESCRIPTION_BYTES
-    return Cost(name=draft.name, unit=draft.unit, of=lambda model: draft.of(model) + extra)
+    return Goal(cost=costs_of(job, target.numbers, reporter=reporter)[name], value=target.value)
 
 
 def _tell(job: Job, index: int, report: PruneReport, reporter: Reporter) -> None:
