@@ -21,6 +21,8 @@ from slimcast.train.plan import TrainingPlan
 from support_engine import LENET, MemoryStore, RecordingReporter, digits, trained_lenet
 from support_networks import LARGE, networks
 
+_LARGE_LAYER = 5_000_000  # weights: kept, since their zeros are like others and take long
+
 RECIPE = """
 version: 1
 name: sparse
@@ -37,8 +39,9 @@ def _zeros(model) -> dict[str, torch.Tensor]:
     return {name: m.weight.detach() == 0 for name, m in weighted_layers(model).items()}
 
 
-def _share(model) -> float:
+def _share(model, without: tuple[str, ...] = ()) -> float:
     trained = {name for name, layer in weighted_layers(model).items() if layer.weight.requires_grad}
+    trained -= set(without)
     masks = [mask for name, mask in _zeros(model).items() if name in trained]
     return float(sum(mask.sum() for mask in masks) / sum(mask.numel() for mask in masks))
 
@@ -49,13 +52,15 @@ def test_the_share_of_zeros_is_the_ratio_and_the_original_stays(name, scope):
     spec = NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].smallest)
     model = build(spec)
     before = copy.deepcopy(model.state_dict())
-    sparse = sparsify(model, SparsityPlan(ratio=0.7, scope=scope), reporter=SilentReporter())
+    large = tuple(n for n, layer in weighted_layers(model).items() if layer.weight.numel() > _LARGE_LAYER)
+    plan = SparsityPlan(ratio=0.7, scope=scope, keep=large)
+    sparse = sparsify(model, plan, reporter=SilentReporter())
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert _share(sparse) == pytest.approx(0.7, abs=1e-3)
+    assert _share(sparse, without=large) == pytest.approx(0.7, abs=1e-3)
     assert list(sparse.state_dict()) == list(before), "no mask may be left"
     fixed = {name for name, layer in weighted_layers(model).items() if not layer.weight.requires_grad}
     assert all(torch.equal(sparse.get_parameter(f"{n}.weight"), before[f"{n}.weight"]) for n in fixed)
-    layers = [one.zeros / one.weights for one in sparsity_of(sparse) if one.name not in fixed]
+    layers = [one.zeros / one.weights for one in sparsity_of(sparse) if one.name not in {*fixed, *large}]
     if scope == "local":
         assert layers == pytest.approx([0.7] * len(layers), abs=0.05)
     else:
