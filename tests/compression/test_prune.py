@@ -236,3 +236,15 @@ def test_removing_channels_that_nobody_reads_changes_nothing(name):
         pruned = remove(model, groups, removed)
         assert count_parameters(pruned) < 0.8 * count_parameters(model)
         torch.testing.assert_close(pruned(image), wanted, rtol=1e-3, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_what_is_left_shares_no_tensor_with_the_whole_network():
+    model, image = network("resnet20")
+    groups = find_groups(model, image)
+    pruned = remove(model, groups, {groups[1].name: [0, 1]})
+    own = {tensor.data_ptr() for tensor in [*model.parameters(), *model.buffers()]}
+    left = [*pruned.parameters(), *pruned.buffers()]
+    assert not own & {tensor.data_ptr() for tensor in left}
+    assert sum(tensor.numel() for tensor in left) < sum(
+        t.numel() for t in [*model.parameters(), *model.buffers()]
+    )

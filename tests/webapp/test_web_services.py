@@ -32,6 +32,7 @@ class TestCompress:
             Draft(keep_macs=100),
             Draft(int8=False),
             Draft(rounds=1),
+            Draft(criterion="taylor"),
             Draft(distill=False, finetune_rate=0.0),
             Draft(image_size=32, train_samples=500, seed=7, batch_size=64, epochs=0.5),
         ],

@@ -5,7 +5,7 @@ importance of a channel is the mean over the layers that have a part in it, and 
 mean, so that groups can be compared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,18 +16,20 @@ from slimcast.prune.evidence import Evidence, Scores
 from slimcast.prune.gradients import mean_gradients, mean_squared_gradients
 from slimcast.prune.groups import ChannelGroup, Part
 
-Rate = Callable[[Tensor], Tensor]
-"""(channels, values of each) -> importance of each channel."""
+Values = Callable[[str, Tensor], Tensor | None]
+"""(name of a weight, the weight) -> something for each of its numbers; None where there is nothing."""
+Rate = Callable[[Part, nn.Module, Tensor], Tensor]
+"""(part, its layer, values shaped like its weight) -> importance of each of the part's indices, (n,)."""
 
 
 def l1(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     """Sum of the absolute weights (Li et al. 2017, arXiv:1608.08710)."""
-    return _summed(groups, evidence, {name: p.detach().abs() for name, p in _weights(evidence).items()})
+    return _rated(groups, evidence, lambda _name, weight: weight.abs())
 
 
 def l2(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     """Sum of the squared weights (Li et al. 2017, arXiv:1608.08710)."""
-    return _summed(groups, evidence, {name: p.detach() ** 2 for name, p in _weights(evidence).items()})
+    return _rated(groups, evidence, lambda _name, weight: weight**2)
 
 
 def lamp(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
@@ -49,9 +51,9 @@ def _lamp(score: Tensor) -> Tensor:
 def taylor(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     """First-order change of the loss, |weight x gradient|, summed (Molchanov et al. 2019, 1906.10771)."""
     gradients = mean_gradients(evidence)
-    weights = _weights(evidence)
-    values = {name: (p * gradients[name]).detach().abs() for name, p in weights.items() if name in gradients}
-    return _summed(groups, evidence, values)
+    return _rated(
+        groups, evidence, lambda name, weight: (weight * gradients[name]).abs() if name in gradients else None
+    )
 
 
 def hessian(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
@@ -62,15 +64,19 @@ def hessian(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     empirical Fisher information (Theis et al. 2018, arXiv:1801.05787).
     """
     squares = mean_squared_gradients(evidence)
-    weights = _weights(evidence)
-    values = {name: p.detach() ** 2 * squares[name] / 2 for name, p in weights.items() if name in squares}
-    return _summed(groups, evidence, values)
+    return _rated(
+        groups, evidence, lambda name, weight: weight**2 * squares[name] / 2 if name in squares else None
+    )
 
 
 def fpgm(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     """Sum of the distances to all other filters of the layer (He et al. 2019, arXiv:1811.00250)."""
-    values = {name: parameter.detach() for name, parameter in _weights(evidence).items()}
-    return _rated(groups, evidence, values, rate=lambda rows: torch.cdist(rows, rows).sum(1), kinds=("out",))
+    return _rated(groups, evidence, lambda _name, weight: weight, rate=_distances, kinds=("out",))
+
+
+def _distances(part: Part, _layer: nn.Module, values: Tensor) -> Tensor:
+    filters = values[part.indices].flatten(1)
+    return torch.cdist(filters, filters).sum(1)
 
 
 def bn_scale(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
@@ -79,8 +85,7 @@ def bn_scale(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     Raises:
         StepError: the network has no batch norm with a scale.
     """
-    values = {name: parameter.detach().abs() for name, parameter in _weights(evidence).items()}
-    scores = _rated(groups, evidence, values, rate=lambda rows: rows.sum(1), kinds=("norm",))
+    scores = _rated(groups, evidence, lambda _name, weight: weight.abs(), kinds=("norm",))
     if not scores:
         raise StepError(
             "bn_scale ranks channels by the scale of their batch norm, and this network has none. "
@@ -95,67 +100,51 @@ def random(groups: Sequence[ChannelGroup], evidence: Evidence) -> Scores:
     return {group.name: torch.rand(group.channels, generator=generator) for group in groups}
 
 
-def _weights(evidence: Evidence) -> dict[str, nn.Parameter]:
-    return {name: p for name, p in evidence.model.named_parameters() if name.endswith("weight")}
+def _sums(part: Part, layer: nn.Module, values: Tensor) -> Tensor:
+    if part.kind != "in":
+        sums = values.flatten(1).sum(1) if values.ndim > 1 else values
+    elif isinstance(layer, nn.Conv2d) and layer.groups > 1:
+        # (blocks x outputs, inputs / blocks, k, k) -> (blocks, inputs / blocks)
+        sums = values.unflatten(0, (layer.groups, -1)).sum((1, 3, 4)).flatten()
+    else:
+        sums = values.sum([dim for dim in range(values.ndim) if dim != 1])
+    return sums[part.indices]
 
 
-def _summed(groups: Sequence[ChannelGroup], evidence: Evidence, values: Mapping[str, Tensor]) -> Scores:
-    return _rated(groups, evidence, values, rate=lambda rows: rows.sum(1), kinds=("out", "in", "norm"))
-
-
+@torch.no_grad()
 def _rated(
     groups: Sequence[ChannelGroup],
     evidence: Evidence,
-    values: Mapping[str, Tensor],
+    values: Values,
     *,
-    rate: Rate,
-    kinds: tuple[str, ...],
+    rate: Rate = _sums,
+    kinds: tuple[str, ...] = ("out", "in", "norm"),
 ) -> Scores:
     """Rate each channel in each layer, then average over the layers of its group.
 
     Args:
-        values: something for each weight, shaped like it, by the parameter's name.
         kinds: of the parts that count.
     """
     modules: dict[str, Any] = dict(evidence.model.named_modules())
     found = {}
     for group in groups:
-        parts = [p for p in group.parts if p.kind in kinds and f"{p.layer}.weight" in values]
+        parts = [part for part in group.parts if part.kind in kinds and _weight(modules, part) is not None]
         # Fixed layers (a shortcut that only copies) say nothing, unless everything is fixed.
-        trained = [p for p in parts if modules[p.layer].weight.requires_grad]
-        rated = [_rate_part(p, modules[p.layer], values[f"{p.layer}.weight"], rate) for p in trained or parts]
-        if rated:
-            found[group.name] = relative(_average(group.channels, rated))
+        trained = [part for part in parts if modules[part.layer].weight.requires_grad]
+        total, layers = torch.zeros(group.channels), torch.zeros(group.channels)
+        for part in trained or parts:
+            given = values(f"{part.layer}.weight", modules[part.layer].weight)
+            if given is not None:
+                # Several indices of one channel (a flattened map) add up.
+                total.index_add_(0, part.roots, rate(part, modules[part.layer], given))
+                layers[part.roots.unique()] += 1
+        if float(layers.max()) > 0:
+            found[group.name] = relative(total / layers.clamp(min=1))
     return found
 
 
-def _rate_part(part: Part, layer: nn.Module, values: Tensor, rate: Rate) -> tuple[Tensor, Tensor]:
-    """Return which channels of the group the layer rates, and how."""
-    rows = _rows(part, layer, values)
-    roots, places = torch.sort(part.roots, stable=True)
-    channels, counts = torch.unique_consecutive(roots, return_counts=True)
-    if len(channels) and bool((counts == counts[0]).all()):
-        # Several rows of one channel (a flattened map) count as one long row.
-        return channels, rate(rows[places].reshape(len(channels), -1))
-    return part.roots, rate(rows)
-
-
-def _rows(part: Part, layer: nn.Module, values: Tensor) -> Tensor:
-    """Return the values that belong to each of the part's indices, (n, values)."""
-    if part.kind != "in":
-        return values[part.indices].flatten(1) if values.ndim > 1 else values[part.indices, None]
-    if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-        blocks = values.unflatten(0, (layer.groups, -1))  # (blocks, outputs / blocks, inputs / blocks, k, k)
-        return blocks.transpose(1, 2).flatten(0, 1).flatten(1)[part.indices]
-    return values.transpose(0, 1).flatten(1)[part.indices]
-
-
-def _average(channels: int, rated: list[tuple[Tensor, Tensor]]) -> Tensor:
-    total, layers = torch.zeros(channels), torch.zeros(channels)
-    for which, score in rated:
-        total.index_add_(0, which, score)
-        layers.index_add_(0, torch.unique(which), torch.ones(len(torch.unique(which))))
-    return total / layers.clamp(min=1)
+def _weight(modules: dict[str, Any], part: Part) -> Tensor | None:
+    return getattr(modules.get(part.layer), "weight", None)
 
 
 def relative(score: Tensor) -> Tensor:

@@ -144,8 +144,8 @@ def _blocks(module: object) -> int:
 
 def remove(model: nn.Module, groups: Iterable[ChannelGroup], removed: Removed) -> nn.Module:
     """Return a copy without the given channels; `groups` are those of this very network."""
-    pruned = copy.deepcopy(model)
     trainable = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    pruned = _sharing(model)
     modules: dict[str, Any] = dict(pruned.named_modules())
     for part, indices in _doomed(groups, removed):
         if part.layer in modules:
@@ -153,6 +153,7 @@ def remove(model: nn.Module, groups: Iterable[ChannelGroup], removed: Removed) -
         else:
             owner, _, name = part.layer.rpartition(".")
             setattr(modules[owner], name, part.cut(getattr(modules[owner], name), indices))
+    _own(pruned, model)
     for name, parameter in pruned.named_parameters():
         parameter.requires_grad_(trainable[name])
         parameter.grad = None
@@ -171,9 +172,29 @@ def _doomed(groups: Iterable[ChannelGroup], removed: Removed) -> list[tuple[Part
     return [(part, sorted(indices)) for part, indices in found.values() if indices]
 
 
+def _sharing(model: nn.Module) -> nn.Module:
+    """Return a copy that shares all tensors: large networks have most of theirs replaced by a cut anyway."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+
+
+def _own(pruned: nn.Module, model: nn.Module) -> None:
+    """Give a network copies of the tensors that it still shares with another one."""
+    shared = {id(tensor) for tensor in [*model.parameters(), *model.buffers()]}
+    copies: dict[int, Tensor] = {}
+    for module in pruned.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None and id(tensor) in shared:
+                    tensors[name] = copies.setdefault(id(tensor), copy.deepcopy(tensor))  # type: ignore[assignment]
+
+
 def without_inputs(model: nn.Module, groups: Iterable[ChannelGroup], removed: Removed) -> nn.Module:
-    """Return a copy in which nobody reads the given channels: what `remove` must be equal to."""
-    blind = copy.deepcopy(model)
+    """Return a network in which nobody reads the given channels: what `remove` must be equal to.
+
+    It shares its tensors with `model`, and is good for a forward pass.
+    """
+    blind = _sharing(model)
     modules = dict(blind.named_modules())
     for part, indices in _doomed(groups, removed):
         if part.kind == "in":
