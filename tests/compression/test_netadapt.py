@@ -211,6 +211,23 @@ def test_a_budget_that_cannot_be_met_is_explained_before_any_work():
     assert tools.trainings == []
 
 
+def test_a_budget_that_may_be_out_of_reach_is_tried_with_a_warning():
+    class Listening(SilentReporter):
+        said = ""
+
+        def log(self, text, level="info"):
+            self.said += f"{level}: {text}\n"
+
+    reporter = Listening()
+    tools = FakeTools(worth=(1e-4, 1e-4), measured=lambda cost: 1000 + cost)
+    states = _run(tools, Net(widths=(40, 40)), AdaptPlan(budget=900, first_step=0.1), reporter)
+    assert (
+        "warning: The budget of 900 macs may be out of reach: up to 1021 macs of 3400 macs" in reporter.said
+    )
+    assert states[-1].model == Net(widths=(1, 1))
+    assert states[-1].history[-1].measured == 1021
+
+
 def test_nothing_to_cut_is_an_error():
     with pytest.raises(StepError, match="no channels to remove"):
         _run(FakeTools(worth=(1.0,), step=64), Net(widths=(40,)), AdaptPlan(budget=100))

@@ -100,18 +100,13 @@ class Adaptation(Generic[M]):
         Raises:
             StepError: there is nothing to narrow, or too little to meet the budget.
         """
-        tools, budget = self._tools, self._plan.budget
+        tools = self._tools
         layers, groups = tools.layers(model), tools.groups(model)
         if not any(group.widths for group in groups):
             raise StepError("NetAdapt finds no channels to remove. Lower round_to, or keep fewer layers.")
-        prediction = Prediction.anchored(measured, total_cost(layers, tools.cost))
-        least = prediction.of(least_cost(groups, layers, tools.cost))
-        if not within(least, budget):
-            raise StepError(
-                f"NetAdapt cannot reach a budget of {tools.show(budget)}: about {tools.show(least)} of "
-                f"{tools.show(measured)} remain even with every layer at its narrowest. Raise the target, "
-                "lower round_to, or keep fewer layers."
-            )
+        now, least = total_cost(layers, tools.cost), least_cost(groups, layers, tools.cost)
+        prediction = Prediction.anchored(measured, now)
+        self._check_reachable(measured, surely=measured * least / now, likely=prediction.of(least))
         first = Iteration(
             number=0,
             group="",
@@ -123,6 +118,20 @@ class Adaptation(Generic[M]):
             widths=tuple(group.channels for group in groups),
         )
         return State(model=model, cost=measured, table=prediction, corrected=prediction, history=(first,))
+
+    def _check_reachable(self, measured: float, *, surely: float, likely: float) -> None:
+        """Refuse a budget below what surely remains; warn where what is no layer may stand in the way."""
+        show, budget = self._tools.show, self._plan.budget
+        left = f"of {show(measured)} remain even with every layer at its narrowest"
+        if not within(surely, budget):
+            raise StepError(
+                f"NetAdapt cannot reach a budget of {show(budget)}: about {show(surely)} {left}. "
+                "Raise the target, lower round_to, or keep fewer layers."
+            )
+        if not within(likely, budget):
+            self._reporter.log(
+                f"The budget of {show(budget)} may be out of reach: up to {show(likely)} {left}", "warning"
+            )
 
     def done(self, state: State[M]) -> bool:
         """Return whether the network was found within the budget."""
