@@ -11,6 +11,8 @@ import numpy as np
 from slimcast_edge.runtime import Runtime
 from slimcast_edge.runtime.layer import kernel_times_ms
 
+_OWN_LOAD = 1.0  # processors that this process may have kept busy itself, beside those that it trains on
+
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
@@ -135,6 +137,16 @@ def hardware() -> str:
 def cores() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load() -> float:
+    """Return how many processes wanted to compute at once over the last minute; 0 where nobody says."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def is_busy() -> bool:
+    """Return whether others than this process compute here: what is measured then is too slow."""
+    return load() > cores() + _OWN_LOAD
 
 
 def _read(path: str) -> str:

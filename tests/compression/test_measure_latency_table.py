@@ -115,6 +115,14 @@ def test_two_jobs_share_what_they_measure(tmp_path):
     assert two.asked == [LAYERS[1]]
 
 
+def test_what_was_measured_on_a_busy_machine_is_not_kept(tmp_path):
+    clock = Clock()
+    table = LatencyTable(CONDITIONS, measure=clock, folder=tmp_path, disturbed=lambda: len(clock.asked) == 1)
+    assert [table.latency_ms(layer) for layer in (LAYERS[0], LAYERS[1], LAYERS[0])] == [1, 2, 1]
+    assert len(LatencyTable(CONDITIONS, measure=clock, folder=tmp_path)) == 1
+    assert LatencyTable(CONDITIONS, measure=clock, folder=tmp_path).latency_ms(LAYERS[0]) == 3
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="SLIMCAST_HOME"):

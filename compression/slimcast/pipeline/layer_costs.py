@@ -14,7 +14,7 @@ from slimcast.measure.trace import layers_of
 from slimcast.pipeline.job import Job
 from slimcast.prune.narrow import LayerCost
 from slimcast.reporting import Reporter
-from slimcast_edge.bench import LayerTime, describe_machine, measure_layer
+from slimcast_edge.bench import LayerTime, describe_machine, is_busy, measure_layer
 
 _THREADS = 1
 _BYTES = {"float32": 4, "int8": 1}
@@ -65,7 +65,7 @@ def latency_table(job: Job, numbers: str, *, beside_bytes: int, reporter: Report
         beside_bytes=beside_bytes,
     )
     folder = job.cache_folder / "latency" if job.cache_folder else None
-    return LatencyTable(conditions, measure=measure, folder=folder)
+    return LatencyTable(conditions, measure=measure, folder=folder, disturbed=is_busy)
 
 
 def _bytes(shape: LayerShape, numbers: str) -> int:

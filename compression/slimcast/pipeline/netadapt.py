@@ -1,7 +1,6 @@
 """The step `netadapt`."""
 
 import math
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -15,9 +14,8 @@ from slimcast.prune.netadapt_state import Iteration, Prediction, State, within
 from slimcast.recipe import NetAdaptStep
 from slimcast.records import Cell
 from slimcast.reporting import MonotoneReporter, Reporter, ScaledReporter
-from slimcast_edge.bench import cores
+from slimcast_edge.bench import cores, is_busy, load
 
-_OWN_LOAD = 1.0  # what this job adds by itself
 _GROUPS = 8
 _EPOCH_BATCHES = 400
 """A guess at an iteration's proposals and an epoch's batches, for the bar: the recipe alone does not tell."""
@@ -101,10 +99,9 @@ def _start(tools: NetAdaptTools, model: nn.Module) -> float:
 
 
 def _warn_if_busy(reporter: Reporter) -> None:
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if load > cores() + _OWN_LOAD:
+    if is_busy():
         reporter.log(
-            f"This machine is busy (load {load:.1f} on {cores()} cores): what is measured now is too slow, "
+            f"This machine is busy (load {load():.1f} on {cores()} cores): what is measured now is too slow, "
             "and differently so each time. For figures to rely on, run this when nothing else does.",
             "warning",
         )
