@@ -1,6 +1,6 @@
 """The recipe as a form and as YAML, side by side: either changes the other, the last change counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -14,14 +14,21 @@ _TEXT = "recipe-yaml"
 _KEPT = "recipe-kept"
 _NOTE = "recipe-note"
 _FOLDER_NEXT = "recipe-folder-next"
+_WEIGHTS_NEXT = "recipe-weights-next"
 
 
-def show(start_from: str | None = None, *, folders: Sequence[str] = ()) -> str:
+def show(
+    start_from: str | None = None,
+    *,
+    folders: Sequence[str] = (),
+    weights_of: Callable[[str], Sequence[str]] = lambda _model: ("none",),
+) -> str:
     """Show the editor and return the recipe's text.
 
     Args:
         start_from: a recipe that replaces what was there.
         folders: paths of data sets that were uploaded.
+        weights_of: says what a network can begin with.
 
     """
     if start_from is not None:
@@ -33,9 +40,12 @@ def show(start_from: str | None = None, *, folders: Sequence[str] = ()) -> str:
         st.session_state["draft-data"] = "folder"
         st.session_state["draft-path"] = st.session_state.pop(_FOLDER_NEXT)
         _subject_changed()
+    if _WEIGHTS_NEXT in st.session_state:
+        st.session_state["draft-weights"] = st.session_state.pop(_WEIGHTS_NEXT)
+        _form_changed()
     left, right = st.columns([6, 5], gap="large")
     with left:
-        _form(folders)
+        _form(folders, weights_of)
     with right:
         st.text_area(
             "Recipe (YAML)",
@@ -66,17 +76,33 @@ def choose_folder_next(path: str) -> None:
     st.session_state[_FOLDER_NEXT] = path
 
 
-def _form(folders: Sequence[str]) -> None:
+def choose_weights_next(path: str) -> None:
+    """Make weights those of the recipe's network when the page runs next."""
+    st.session_state[_WEIGHTS_NEXT] = path
+
+
+def _form(folders: Sequence[str], weights_of: Callable[[str], Sequence[str]]) -> None:
     network, data = st.columns(2)
     with network:
         st.selectbox(
             "Network",
-            MODELS.names(),
+            _with(MODELS.names(), st.session_state["draft-model"]),
             key="draft-model",
-            format_func=lambda n: MODELS[n].title,
+            format_func=_title,
+            accept_new_options=True,
+            help="Any network of timm as timm:NAME.",
             on_change=_subject_changed,
         )
-        st.caption(MODELS[st.session_state["draft-model"]].description)
+        model = st.session_state["draft-model"]
+        if model in MODELS:
+            st.caption(MODELS[model].description)
+        st.selectbox(
+            "Weights to begin with",
+            _with(weights_of(model), st.session_state["draft-weights"]),
+            accept_new_options=True,
+            help="none: random. imagenet: torchvision's or timm's. Or run:ID, or a safetensors file.",
+            **_field("weights"),
+        )
     with data:
         st.selectbox(
             "Data",
@@ -115,6 +141,14 @@ def _form(folders: Sequence[str]) -> None:
         _advanced()
 
 
+def _with(options: Sequence[str], chosen: str) -> list[str]:
+    return list(dict.fromkeys([*options, chosen]))
+
+
+def _title(model: str) -> str:
+    return MODELS[model].title if model in MODELS else model
+
+
 def _advanced() -> None:
     one, two, three = st.columns(3)
     one.number_input("Epochs of training", 0.1, 1000.0, step=1.0, **_field("epochs"))
@@ -144,6 +178,11 @@ def _advanced() -> None:
     three.number_input("Image size, pixels", 0, 512, help="0: the data's own.", **_field("image_size"))
     one.number_input("Training images", 0, 10_000_000, help="0: all.", **_field("train_samples"))
     st.toggle("Fine-tune with the unpruned network as teacher (distillation)", **_field("distill"))
+    st.toggle(
+        "Train only the head before anything is removed",
+        help="For weights that were trained elsewhere: the first training leaves other layers as they are.",
+        **_field("freeze_backbone"),
+    )
 
 
 def _field(name: str) -> dict[str, Any]:

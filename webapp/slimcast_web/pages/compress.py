@@ -3,8 +3,8 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import data_look, data_upload, navigation, notices, recipe_editor
-from slimcast_web.services import compress, datasets
+from slimcast_web.components import data_look, data_upload, navigation, notices, recipe_editor, weights_upload
+from slimcast_web.services import compress, datasets, weights
 from slimcast_web.services.studio import Studio
 
 
@@ -26,13 +26,18 @@ def show() -> None:
             placeholder="Your own choices",
             on_change=recipe_editor.load_preset,
         )
-    text = recipe_editor.show(_cloned(opened), folders=datasets.uploaded(opened))
+    text = recipe_editor.show(
+        _cloned(opened),
+        folders=datasets.uploaded(opened),
+        weights_of=lambda model: weights.choices(opened, model),
+    )
     problems = compress.problems(text)
     _show_problems(problems)
     if st.button("Start compression", type="primary", icon=":material/play_arrow:", disabled=bool(problems)):
         _start(opened, text)
     data_look.show(opened, text)
     data_upload.show(opened)
+    weights_upload.show(opened)
 
 
 def _cloned(opened: Studio) -> str | None:

@@ -1,5 +1,6 @@
 """From a few choices to a recipe, and from a recipe to a run."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 from slimcast.catalog import DATA
 from slimcast.errors import RecipeError
 from slimcast.recipe import Recipe, load_recipe, parse_recipe
+from slimcast.recipe.trust import code_problems
 from slimcast.records import Run
 from slimcast_web.services.studio import Studio
 
@@ -19,6 +21,7 @@ class Draft:
     """What the form on the Compress page asks for; everything else of a recipe follows from it.
 
     Attributes:
+        weights: what the network begins with, as a recipe says it. freeze_backbone: train its head alone.
         path: folder of the images, for data that need one; relative ones lie below the data root.
         keep_macs: share of the multiply-accumulates that remains, in per cent; 100 means no pruning.
         criterion: which channels go first, a name in the catalog.
@@ -29,6 +32,8 @@ class Draft:
     """
 
     model: str = "lenet5"
+    weights: str = "none"
+    freeze_backbone: bool = False
     data: str = "digits"
     path: str = ""
     keep_macs: int = 40
@@ -49,7 +54,8 @@ class Draft:
     @property
     def name(self) -> str:
         """Return the name that the recipe gets."""
-        parts = [self.model, self.data]
+        # timm's names have a colon, which the name of a recipe may not have.
+        parts = [re.sub(r"[^A-Za-z0-9_.-]+", "-", self.model), self.data]
         parts += [f"{self.keep_macs}pct"] if self.keep_macs < 100 else []
         parts += ["int8"] if self.int8 else []
         return "-".join(parts)
@@ -83,10 +89,23 @@ def yaml_of(draft: Draft) -> str:
 def problems(text: str) -> list[tuple[str, str]]:
     """Return everything that is wrong with a recipe: (path, message); nothing when it can run."""
     try:
-        parse_recipe(text)
+        from_browser(text)
     except RecipeError as error:
         return error.problems
     return []
+
+
+def from_browser(text: str) -> Recipe:
+    """Read a recipe that came from a browser, where it may name nothing that would be imported.
+
+    Raises:
+        RecipeError: the recipe is wrong, or names code.
+
+    """
+    recipe = parse_recipe(text)
+    if refused := code_problems(recipe.model_dump()):
+        raise RecipeError(refused)
+    return recipe
 
 
 def draft_of(text: str) -> Draft | None:
@@ -110,7 +129,7 @@ def start(studio: Studio, text: str) -> Run:
         RecipeError: the recipe is wrong. StoreError: the store cannot take it.
 
     """
-    return studio.queue.submit(parse_recipe(text))
+    return studio.queue.submit(from_browser(text))
 
 
 def recipe_of_run(studio: Studio, run_id: str) -> str:
@@ -156,10 +175,19 @@ def _document(draft: Draft) -> dict[str, Any]:
         "version": 1,
         "name": draft.name,
         "seed": draft.seed,
-        "model": {"name": draft.model},
+        "model": _model(draft),
         "data": data,
         "steps": steps,
     }
+
+
+def _model(draft: Draft) -> dict[str, Any]:
+    model: dict[str, Any] = {"name": draft.model}
+    if draft.weights != "none":
+        model["weights"] = draft.weights
+    if draft.freeze_backbone:
+        model["freeze_backbone"] = True
+    return model
 
 
 def _prune(draft: Draft) -> dict[str, Any]:
@@ -210,6 +238,8 @@ def _guess(recipe: Recipe) -> Draft:
             found["int8"] = True
     return Draft(
         model=recipe.model.name,
+        weights=recipe.model.weights,
+        freeze_backbone=recipe.model.freeze_backbone,
         data=recipe.data.name,
         path=recipe.data.path or "",
         image_size=recipe.data.image_size or 0,

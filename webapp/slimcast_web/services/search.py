@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from slimcast.errors import RecipeError
+from slimcast.recipe.trust import code_problems
 from slimcast.records import RunState, Search
 from slimcast.search import SearchDocument, SearchResult, TrialLine, parse_search
 from slimcast.search.log import read_log
@@ -68,10 +69,22 @@ def detail(studio: Studio, search_id: str) -> SearchDetail:
 def problems(text: str) -> list[tuple[str, str]]:
     """Return everything that is wrong with a search: (path, message); nothing when it can start."""
     try:
-        parse_search(text)
+        from_browser(text)
     except RecipeError as error:
         return error.problems
     return []
+
+
+def from_browser(text: str) -> SearchDocument:
+    """Read a search that came from a browser, where it may name nothing that would be imported.
+
+    Raises:
+        RecipeError: it is wrong, or names code.
+    """
+    document = parse_search(text)
+    if refused := code_problems(document.recipe, document.model_dump()["space"]):
+        raise RecipeError(refused)
+    return document
 
 
 def start(studio: Studio, text: str) -> Search:
@@ -80,7 +93,7 @@ def start(studio: Studio, text: str) -> Search:
     Raises:
         SearchError: it is wrong. RunStateError: it is running. StoreError: it cannot be started.
     """
-    return studio.searches.submit(parse_search(text))
+    return studio.searches.submit(from_browser(text))
 
 
 def resume(studio: Studio, search_id: str) -> None:
