@@ -1,9 +1,11 @@
 import dataclasses
 
 import pytest
+import torch
 
 from slimcast.errors import Cancelled, DataError, ModelError
 from slimcast.pipeline import run_recipe
+from slimcast.pipeline.job import initial, prepare, restore
 from slimcast.recipe import parse_recipe
 from slimcast.settings import Settings
 from slimcast_edge.artifact_file import read_info
@@ -88,3 +90,22 @@ def test_a_damaged_data_file_fails_the_run_with_its_path(tmp_path, settings):
         (folder / f"{name}-ubyte").write_bytes(b"broken")
     with pytest.raises(DataError, match="train-images-idx3-ubyte"):
         _run(RECIPE.replace("digits", "mnist"), tmp_path / "d", settings)
+
+
+def test_a_frozen_backbone_trains_the_head_alone_until_the_first_finetuning(tmp_path, settings):
+    text = """
+name: frozen
+model: {name: lenet5, freeze_backbone: true}
+data: {name: digits, train_samples: 64, test_samples: 32}
+steps:
+  - {kind: train, epochs: 1, batch_size: 32}
+  - {kind: finetune, epochs: 1, batch_size: 32}
+"""
+    _, store = _run(text, tmp_path, settings)
+    job = prepare(parse_recipe(text), "r", store, settings)
+    begun, trained, tuned = initial(job), restore(job, 0), restore(job, 1)
+    assert torch.equal(begun.conv1.weight, trained.conv1.weight)
+    assert torch.equal(begun.fc2.bias, trained.fc2.bias)
+    assert not torch.equal(begun.fc3.weight, trained.fc3.weight)
+    assert not torch.equal(trained.conv1.weight, tuned.conv1.weight)
+    assert all(parameter.requires_grad for parameter in tuned.parameters())

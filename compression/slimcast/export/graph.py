@@ -28,9 +28,11 @@ class GraphBuilder:
         ]
 
     def nodes(
-        self, kind: str, inputs: list[str], *, outputs: list[str], name: str = "", **attributes: Any
+        self, kind: str, inputs: list[str], *, outputs: list[str] | int, name: str = "", **attributes: Any
     ) -> list[str]:
-        """Add a node with several outputs and return their names."""
+        """Add a node with so many outputs, or with outputs of these names, and return the names."""
+        if isinstance(outputs, int):
+            outputs = [f"t{len(self._nodes)}.{index}" for index in range(outputs)]
         # The quantizer knows nodes by their names, so each has one.
         name = name or f"n{len(self._nodes)}"
         if name in self._names:

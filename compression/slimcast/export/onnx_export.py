@@ -17,7 +17,8 @@ from torch import fx, nn
 from slimcast.errors import ModelError, StepError
 from slimcast.export.graph import GraphBuilder
 from slimcast.export.operators import writer_of
-from slimcast.export.trace import Call, Trace, Value, trace
+from slimcast.export.trace import Call, Trace, Value
+from slimcast.export.tracer import trace
 from slimcast.measure.cost import count_exported_parameters
 from slimcast.measure.files import weights_by_kind
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, InputSpec

@@ -1,17 +1,13 @@
 """What a network computes, as a list of calls: its torch.fx trace, with the shape of every value."""
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
-from slimcast.errors import ModelError
-
-_BATCH = 2
-"""Images of the trial: so a value whose first side is 2 is recognised as one for each image."""
+BATCH = 5
+"""Images of the trial: a first side that is a multiple of it is taken for the images, or parts of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +15,7 @@ class Value:
     """A tensor that depends on the image.
 
     Attributes:
-        name: of the output in the graph. shape: the batch's side is 2.
+        name: of the output in the graph. shape: of the trial, the first side is `BATCH`.
         readers: how many calls read it.
     """
 
@@ -37,7 +33,7 @@ class Call:
         kind: the module's type, the function, or the name of the tensor's method.
         module: the module, None for a function or a method.
         args, kwargs: `Value` where the image matters; tensors and plain Python values else.
-        shape: of the result, the batch's side is 2; of each result where there are several.
+        shape: of the result in the trial; of each result where there are several.
         passes: the result is the first argument, untouched, as of stochastic depth outside of training.
     """
 
@@ -105,9 +101,8 @@ class Trace:
     def bare_parameters(self, model: nn.Module) -> bool:
         """Return whether the network uses a matrix that belongs to no layer."""
         used = [str(node.target) for node in self.module.graph.nodes if node.op == "get_attr"]
-        matrices = [
-            name for name, parameter in model.named_parameters() if parameter.ndim > 1 and name in used
-        ]
+        own = [*model.named_parameters(), *model.named_buffers()]
+        matrices = [name for name, tensor in own if tensor.ndim > 1 and name in used]
         owners = [model.get_submodule(name.rpartition(".")[0]) for name in matrices]
         return not all(isinstance(owner, nn.Conv2d | nn.Linear) for owner in owners)
 
@@ -122,83 +117,7 @@ class Trace:
         return next(node for node in self.module.graph.nodes if node.op == "output").args[0]
 
 
-def trace(model: nn.Module, image: tuple[int, int, int], is_leaf: Any) -> Trace:
-    """Trace a copy of the network in evaluation mode with images of shape (C, H, W).
-
-    Args:
-        is_leaf: says of a module that it is one operation.
-
-    Raises:
-        ModelError: the network decides by the values or sizes of its tensors, or returns no single tensor.
-    """
-    network = copy.deepcopy(model).cpu().eval()
-    try:
-        graph = _Tracer(is_leaf).trace(network)
-        module = fx.GraphModule(network, graph)
-        recorder = _Recorder(module)
-        with torch.no_grad():
-            recorder.run(torch.zeros(_BATCH, *image))
-    except Exception as error:  # whatever the network's own code raises on a tensor without values
-        raise ModelError(f"The network cannot be traced for export: {error}") from error
-    found = Trace(
-        module=module, shapes=recorder.shapes, constants=recorder.constants, passing=recorder.passing
-    )
-    if not isinstance(found.logits, fx.Node) or found.logits in found.constants:
-        raise ModelError("Cannot export a network that does not return one tensor, its logits.")
-    return found
-
-
-class _Tracer(fx.Tracer):
-    def __init__(self, is_leaf: Any) -> None:
-        super().__init__()
-        self._is_leaf = is_leaf
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return self._is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
-
-
-class _Recorder(fx.Interpreter):
-    """Runs the trace once; keeps the shapes of what depends on the image, and the values of what does not."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.shapes: dict[fx.Node, Any] = {}
-        self.constants: dict[fx.Node, Any] = {}
-        self.passing: set[fx.Node] = set()
-        # Sizes are constants, as the image's is fixed; but a tensor made with one may be as long as a batch.
-        self._sizes: set[fx.Node] = set()
-
-    def run_node(self, n: fx.Node) -> Any:
-        first = self.fetch_args_kwargs_from_env(n)[0][:1]
-        version = first[0]._version if first and isinstance(first[0], Tensor) else None
-        result = super().run_node(n)
-        if version is not None and result is first[0] and result._version == version:  # nor changed in place
-            self.passing.add(n)
-        if n.op == "output":
-            return result
-        reads_image = n.op == "placeholder" or any(
-            item in self.shapes or item in self._sizes for item in n.all_input_nodes
-        )
-        if reads_image and _has_tensor(result):
-            self.shapes[n] = _shape(result)
-            return result
-        if reads_image:
-            self._sizes.add(n)
-        self.constants[n] = result
-        return result
-
-
 def _place(node: fx.Node) -> str:
     """Return the name of the module whose code calls the function; the trace's own name outside of all."""
     stack = node.meta.get("nn_module_stack") or {}
     return next(reversed(stack), "") or node.name
-
-
-def _has_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor) or (
-        isinstance(value, tuple | list) and any(isinstance(item, Tensor) for item in value)
-    )
-
-
-def _shape(value: Any) -> Any:
-    return tuple(value.shape) if isinstance(value, Tensor) else tuple(tuple(item.shape) for item in value)

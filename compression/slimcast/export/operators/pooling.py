@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from slimcast.export.graph import GraphBuilder
-from slimcast.export.operators.writing import Writer, axis_of, pair, refuse
+from slimcast.export.operators.writing import Writer, axis_of, integers, pair, refuse
 from slimcast.export.trace import Call, Value
 
 
@@ -102,6 +102,16 @@ def _mean(graph: GraphBuilder, call: Call) -> str:
     return graph.node("ReduceMean", [value.name], axes=axes, keepdims=int(keep))
 
 
+def _sum(graph: GraphBuilder, call: Call) -> str:
+    value: Value = call.argument(0, "input")
+    axes = call.argument(1, "dim")
+    if axes is None:
+        raise refuse(call, "a sum over everything, images included")
+    axes = [axis_of(axis, value) for axis in ([axes] if isinstance(axes, int) else axes)]
+    keep = int(bool(call.argument(2, "keepdim", False)))
+    return graph.node("ReduceSum", [value.name, integers(graph, axes)], keepdims=keep)
+
+
 POOLING: dict[Any, Writer] = {
     nn.MaxPool2d: _max_pool,
     F.max_pool2d: _max_pool,
@@ -114,5 +124,7 @@ POOLING: dict[Any, Writer] = {
     F.adaptive_max_pool2d: _global_max,
     torch.mean: _mean,
     "mean": _mean,
+    torch.sum: _sum,
+    "sum": _sum,
 }
 """By the module's type, the function, or the tensor's method."""

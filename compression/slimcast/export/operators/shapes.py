@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from slimcast.export.graph import GraphBuilder
-from slimcast.export.operators.writing import Writer, array, axis_of, integers, name_of, refuse
-from slimcast.export.trace import Call, Value
-from slimcast_edge.artifact import INPUT_NAME
+from slimcast.export.operators.writing import Writer, axis_of, integers, name_of, per_image, refuse
+from slimcast.export.trace import BATCH, Call, Value
 
 _END = 2**62
 
@@ -23,8 +22,10 @@ def _nothing(_graph: GraphBuilder, call: Call) -> str:
 def _reshape(graph: GraphBuilder, call: Call) -> str:
     """Reshape each image by itself; the batch may have any length."""
     value: Value = call.args[0]
-    if value.shape[0] != call.shape[0]:
-        raise refuse(call, "a reshape that mixes the images of a batch")
+    if value.shape[0] % BATCH or call.shape[0] % BATCH:
+        raise refuse(call, "a reshape of values that do not have the images of the batch in front")
+    if value.shape[0] != call.shape[0]:  # such as windows of each image, one after another
+        return graph.node("Reshape", [value.name, integers(graph, [-1, *call.shape[1:]])])
     if len(call.shape) == 2 and len(value.shape) > 2:
         return graph.node("Flatten", [value.name], axis=1)
     return graph.node("Reshape", [value.name, integers(graph, [0, *call.shape[1:]])])
@@ -52,17 +53,49 @@ def _concat(graph: GraphBuilder, call: Call) -> str:
         raise refuse(call, "a concatenation of images")
     if len(parts) == 1:
         return parts[0].name
-    return graph.node("Concat", [name_of(graph, part) for part in parts], axis=axis)
+    names = [part.name if isinstance(part, Value) else per_image(graph, part) for part in parts]
+    return graph.node("Concat", names, axis=axis)
+
+
+def _stack(graph: GraphBuilder, call: Call) -> str:
+    parts = call.argument(0, "tensors")
+    axis = call.argument(1, "dim", 0) % len(call.shape)
+    if axis == 0 or not all(isinstance(part, Value) for part in parts):
+        raise refuse(call, "stacking images or constants")
+    axes = integers(graph, [axis])
+    return graph.node("Concat", [graph.node("Unsqueeze", [part.name, axes]) for part in parts], axis=axis)
+
+
+def _resize(graph: GraphBuilder, call: Call) -> str:
+    """Write interpolation to the size that the trace has found."""
+    settings = call.module if call.module is not None else None
+
+    def setting(index: int, name: str, default: Any) -> Any:
+        return getattr(settings, name) if settings is not None else call.argument(index, name, default)
+
+    mode, corners = setting(3, "mode", "nearest"), bool(setting(4, "align_corners", None))
+    if mode not in {"nearest", "bilinear"} or len(call.shape) != 4:
+        raise refuse(call, f"interpolation of the kind {mode!r}")
+    value: Value = call.argument(0, "input")
+    length = graph.node("Slice", [graph.node("Shape", [value.name]), *(integers(graph, [n]) for n in (0, 2))])
+    size = graph.node("Concat", [length, integers(graph, call.shape[2:])], axis=0)
+    place = "asymmetric" if mode == "nearest" else "align_corners" if corners else "half_pixel"
+    return graph.node(
+        "Resize",
+        [value.name, "", "", size],
+        mode="nearest" if mode == "nearest" else "linear",
+        coordinate_transformation_mode=place,
+        nearest_mode="floor",
+    )
 
 
 def _split(graph: GraphBuilder, call: Call) -> tuple[str, ...]:
     """Write `chunk` and `split`; the trace knows how long each part has become."""
     value: Value = call.args[0]
     axis = axis_of(call.argument(2, "dim", 0), value)
-    outputs = [f"{call.name}.{index}" for index in range(len(call.shape))]
     parts: Any = call.shape
     sizes = integers(graph, [shape[axis] for shape in parts])
-    return tuple(graph.nodes("Split", [value.name, sizes], outputs=outputs, axis=axis))
+    return tuple(graph.nodes("Split", [value.name, sizes], outputs=len(parts), axis=axis))
 
 
 def _unbind(graph: GraphBuilder, call: Call) -> tuple[str, ...]:
@@ -106,24 +139,16 @@ def _slice(graph: GraphBuilder, value: str, part: slice, axis: int) -> str:
 def _pad(graph: GraphBuilder, call: Call) -> str:
     value: Value = call.argument(0, "input")
     mode, fill = call.argument(2, "mode", "constant"), call.argument(3, "value") or 0.0
-    if mode != "constant":
+    if mode not in {"constant", "reflect"}:
         raise refuse(call, f"padding of the kind {mode!r}")
     given = list(call.argument(1, "pad"))  # pairs, the last axis first
     given += [0] * (2 * len(value.shape) - len(given))
     before, after = given[::2][::-1], given[1::2][::-1]
     if not any(given):
         return value.name
-    return graph.node("Pad", [value.name, integers(graph, before + after), name_of(graph, float(fill))])
-
-
-def _expand(graph: GraphBuilder, call: Call) -> str:
-    """Repeat a constant for each image of the batch, as a class token is."""
-    constant = call.args[0]
-    if not isinstance(constant, Tensor) or constant.shape[0] != 1:
-        raise refuse(call, "expanding what depends on the image")
-    length = graph.node("Gather", [graph.node("Shape", [INPUT_NAME]), integers(graph, [0])], axis=0)
-    shape = graph.node("Concat", [length, integers(graph, call.shape[1:])], axis=0)
-    return graph.node("Expand", [graph.weight(array(constant).astype(np.float32)), shape])
+    inputs = [value.name, integers(graph, before + after)]
+    inputs += [name_of(graph, float(fill))] if mode == "constant" else []
+    return graph.node("Pad", inputs, mode=mode)
 
 
 _WRITERS: list[tuple[Writer, tuple[Any, ...]]] = [
@@ -134,11 +159,12 @@ _WRITERS: list[tuple[Writer, tuple[Any, ...]]] = [
     (_permute, (torch.permute, "permute")),
     (_transpose, (torch.transpose, "transpose")),
     (_concat, (torch.cat, torch.concat)),
+    (_stack, (torch.stack,)),
+    (_resize, (nn.Upsample, F.interpolate)),
     (_split, (torch.chunk, "chunk", torch.split, "split")),
     (_unbind, (torch.unbind, "unbind")),
     (_pick, (operator.getitem,)),
     (_pad, (F.pad,)),
-    (_expand, ("expand",)),
 ]
 
 SHAPES: dict[Any, Writer] = {kind: writer for writer, kinds in _WRITERS for kind in kinds}

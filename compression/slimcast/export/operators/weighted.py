@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcast.export.graph import GraphBuilder
-from slimcast.export.operators.writing import Writer, array, name_of, pair, refuse
+from slimcast.export.operators.writing import Writer, array, integers, name_of, pair, refuse
 from slimcast.export.trace import Call, Value
 
 
@@ -154,6 +154,29 @@ def _layer_norm(graph: GraphBuilder, call: Call) -> str:
     )
 
 
+def _group_norm(graph: GraphBuilder, call: Call) -> str:
+    """Write the norm of each group as that of one channel, then the scale and shift of each channel."""
+    if isinstance(call.module, nn.GroupNorm):
+        m = call.module
+        groups, weight, bias, epsilon = m.num_groups, m.weight, m.bias, m.eps
+    else:
+        groups, weight, bias = (
+            call.argument(i, n) for i, n in enumerate(("num_groups", "weight", "bias"), 1)
+        )
+        epsilon = call.argument(4, "eps", 1e-5)
+    value: Value = call.argument(0, "input")
+    out = graph.node("Reshape", [value.name, integers(graph, [0, groups, -1])])
+    ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
+    given = [out, graph.weight(ones), graph.weight(zeros)]
+    out = graph.node("InstanceNormalization", given, name=call.name, epsilon=epsilon)
+    out = graph.node("Reshape", [out, integers(graph, [0, *value.shape[1:]])])
+    shape = (1, -1) + (1,) * (len(value.shape) - 2)
+    for kind, numbers in (("Mul", weight), ("Add", bias)):
+        if numbers is not None:
+            out = graph.node(kind, [out, graph.weight(array(numbers).reshape(shape))])
+    return out
+
+
 WEIGHTED: dict[Any, Writer] = {
     nn.Conv2d: _conv,
     F.conv2d: _conv,
@@ -164,5 +187,7 @@ WEIGHTED: dict[Any, Writer] = {
     F.batch_norm: _batch_norm,
     nn.LayerNorm: _layer_norm,
     F.layer_norm: _layer_norm,
+    nn.GroupNorm: _group_norm,
+    F.group_norm: _group_norm,
 }
 """By the module's type or the function."""
