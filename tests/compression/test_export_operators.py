@@ -13,7 +13,9 @@ from slimcast.export.artifact import pack
 from slimcast.export.onnx_export import export_onnx
 from slimcast.models.build import NetworkSpec, build
 from slimcast.models.state import load_state, save_state
+from slimcast.quantize import static
 from slimcast.recipe import parse_recipe
+from slimcast.reporting import SilentReporter
 from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
 from slimcast_edge.runtime import open_runtime
 from support_networks import answers_of, lively, photographs
@@ -161,6 +163,28 @@ def test_networks_of_timm_are_saved_and_exported(name, tmp_path):
     found = runtime.run(images)
     runtime.close()
     np.testing.assert_allclose(found, wanted, atol=1e-4 * max(1.0, float(np.ptp(wanted))))
+
+
+@pytest.mark.slow
+def test_a_transformer_in_int8_stays_close(monkeypatch):
+    monkeypatch.setattr(static, "_CANDIDATES", static._CANDIDATES[:1])
+    spec = NetworkSpec(model="timm:deit_tiny_patch16_224", classes=5, channels=3, image_size=32)
+    model = build(spec, seed=1)
+    with torch.no_grad():  # as wide as trained ones; the initial ones make all images alike
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 and name not in {"cls_token", "pos_embed"}:
+                parameter.mul_(2.5)
+    images = photographs(64, spec)
+    size = InputSpec(height=32, width=32, channels=3)
+    graph = export_onnx(model, size=size, mean=(0.5,) * 3, std=(0.25,) * 3, classes=5)
+    int8 = static.quantize(graph, images, activations="uint8", samples=32, seed=0, reporter=SilentReporter())
+    info = ArtifactInfo(
+        name="n", labels=list("abcde"), input=size, numeric_kind=NumericKind.INT8, opset=17, recipe_hash=""
+    )
+    runtime = open_runtime(pack(int8, info))
+    found, wanted = runtime.run(images), answers_of(model, images)
+    runtime.close()
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.15 * wanted.std()
 
 
 def test_names_of_timm_are_checked_without_importing_it():

@@ -32,6 +32,8 @@ _QUANTIZED = [
     "Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
     "Flatten", "Reshape", "Mul", "Sigmoid",
 ]  # fmt: skip
+# Attention adds small changes to a few large values, which 8 bits for all of them together would drown.
+_FLOAT_BESIDE_ATTENTION = {"Add", "Mul", "Sigmoid"}
 _NORMALISE = "normalise"
 _ACTIVATIONS = {"Relu", "Clip"}
 
@@ -143,7 +145,7 @@ def _quantize(
                 per_channel=candidate.per_channel,
                 activation_type=kind,
                 weight_type=QuantType.QInt8,
-                op_types_to_quantize=_QUANTIZED,
+                op_types_to_quantize=_quantized_kinds(model),
                 nodes_to_exclude=kept,
                 calibrate_method=candidate.method,
                 calibration_cache_path=folder / f"{candidate.method.name}.json",
@@ -152,6 +154,12 @@ def _quantize(
     except Exception as error:  # the quantizer raises whatever its parts raise
         raise StepError(f"ONNX Runtime's quantizer failed ({candidate.title}): {error}") from error
     return onnx.load(target)
+
+
+def _quantized_kinds(model: onnx.ModelProto) -> list[str]:
+    """Return the kinds of nodes to quantize: fewer of them in networks with attention."""
+    attends = any(node.op_type == "Softmax" for node in model.graph.node)
+    return [kind for kind in _QUANTIZED if not (attends and kind in _FLOAT_BESIDE_ATTENTION)]
 
 
 def _kept_in_float(model: onnx.ModelProto) -> list[str]:
