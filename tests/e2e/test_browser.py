@@ -80,7 +80,8 @@ def test_a_zip_of_images_becomes_the_data(studio_settings, browser_page, tmp_pat
     with running_app(settings, tmp_path / "app.log") as address:
         page.goto(address)
         page.get_by_text("Upload your own images").click()
-        page.locator("input[type=file]").set_input_files(archive)
+        uploader = page.get_by_test_id("stFileUploader").filter(has_text="Zip of images")
+        uploader.locator("input[type=file]").set_input_files(archive)
         page.get_by_role("button", name="Add the data set").click()
         page.get_by_text("30 images of 2 classes are the data now.").wait_for()
         page.get_by_text("cat/notes.txt is no image").wait_for()
