@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-import torch
 from torch import Tensor, nn
+
+from slimcast.measure.observe import observe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +42,8 @@ def count_macs(model: nn.Module, example: Tensor) -> int:
         elif isinstance(module, nn.Linear):
             macs += module.in_features * module.out_features
 
-    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(example)
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    observe(model, example, dict.fromkeys(layers, count))
     return macs
 
 

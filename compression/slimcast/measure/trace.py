@@ -1,9 +1,9 @@
 """Find the layers of a torch network, with all that decides how long each takes."""
 
-import torch
 from torch import Tensor, fx, nn
 
 from slimcast.measure.layers import LayerShape
+from slimcast.measure.observe import Hook, observe
 
 _FUSED = ("ReLU", "ReLU6")
 """What a runtime computes within the layer before it; others cost apart from it."""
@@ -18,25 +18,18 @@ def layers_of(model: nn.Module, example: Tensor) -> dict[str, LayerShape]:
     activations = _activations(model)
     found: dict[str, LayerShape] = {}
 
-    def note(name: str) -> object:
+    def note(name: str) -> Hook:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
             found.setdefault(name, _shape(module, inputs[0], activations.get(name, "")))
 
         return hook
 
-    hooks = [
-        module.register_forward_hook(note(name))  # type: ignore[arg-type]
+    hooks: dict[nn.Module, Hook] = {
+        module: note(name)
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
-    training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(example)
-    finally:
-        model.train(training)
-        for handle in hooks:
-            handle.remove()
+    }
+    observe(model, example, hooks)
     return found
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from slimcast.catalog import FACTORIZERS
 from slimcast.errors import StepError
 from slimcast.measure.cost import count_macs
+from slimcast.measure.observe import Hook, observe
 from slimcast.models.factors import Factors
 from slimcast.prune.layers import Weighted, check_patterns, matches, weighted_layers
 from slimcast.prune.low_rank_svd import Factorization, Place, RankRule, split
@@ -115,26 +116,23 @@ def _chosen(model: nn.Module, plan: FactorPlan) -> dict[str, Weighted]:
     }
 
 
-@torch.no_grad()
 def _places(model: nn.Module, example: Tensor) -> dict[str, Place]:
-    places = {}
+    places: dict[str, Place] = {}
 
-    def note(name: str, output: Tensor, given: Tensor) -> None:
-        places[name] = Place(
-            positions_in=prod(given.shape[2:]) if given.ndim == 4 else prod(given.shape[1:-1]),
-            positions_out=prod(output.shape[2:]) if output.ndim == 4 else prod(output.shape[1:-1]),
-        )
+    def note(name: str) -> Hook:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            places[name] = Place(positions_in=_positions(inputs[0]), positions_out=_positions(output))
 
-    hooks = [
-        layer.register_forward_hook(lambda _m, given, output, name=name: note(name, output, given[0]))
-        for name, layer in weighted_layers(model).items()
-    ]
-    try:
-        model(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
+        return hook
+
+    hooks: dict[nn.Module, Hook] = {layer: note(name) for name, layer in weighted_layers(model).items()}
+    observe(model, example, hooks)
     return places
+
+
+def _positions(values: Tensor) -> int:
+    """Return how many times a layer is computed: pixels of (N, C, H, W), rows of (N, ..., C)."""
+    return prod(values.shape[2:]) if values.ndim == 4 else prod(values.shape[1:-1])
 
 
 @torch.no_grad()

@@ -1,16 +1,17 @@
 """The step that cuts channels towards a measured budget."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from slimcast.recipe.part import Part
+from slimcast.recipe.target import Target
 
-_MEASURES = ("latency_ms", "macs", "bytes")
 
-
-class NetAdaptTarget(Part):
+class NetAdaptTarget(Target):
     """What the network may cost in the end. Exactly one of the measures: below 1 the share that remains."""
+
+    measures: ClassVar[tuple[str, ...]] = ("latency_ms", "macs", "bytes")
 
     latency_ms: float | None = Field(
         default=None,
@@ -28,26 +29,6 @@ class NetAdaptTarget(Part):
         description="Of which artifact bytes and latency are. Without a value int8 where the recipe ends in "
         "int8, else float32.",
     )
-
-    @model_validator(mode="after")
-    def _has_one_measure(self) -> "NetAdaptTarget":
-        given = [name for name in _MEASURES if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"must have exactly one of {', '.join(_MEASURES)}; has {', '.join(given) or 'none'}"
-            )
-        return self
-
-    @property
-    def measure(self) -> str:
-        """Name of the measure that is given."""
-        return next(name for name in _MEASURES if getattr(self, name) is not None)
-
-    @property
-    def value(self) -> float:
-        """Below 1 a share of the cost before the step, else the budget."""
-        value: float = getattr(self, self.measure)
-        return value
 
 
 class NetAdaptStep(Part):

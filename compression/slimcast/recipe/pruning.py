@@ -1,10 +1,11 @@
 """The step that removes whole channels."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from slimcast.recipe.part import Part
+from slimcast.recipe.target import Target
 from slimcast.recipe.training import Distillation
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -12,8 +13,10 @@ _SMALLEST_BUDGET = 1000
 """Below that, a count of operations, weights or bytes is a slip for a share."""
 
 
-class PruneTarget(Part):
+class PruneTarget(Target):
     """What must remain. Exactly one of the measures: below 1 the share that remains, else a budget."""
+
+    measures: ClassVar[tuple[str, ...]] = ("channels", "macs", "params", "bytes", "latency_ms")
 
     channels: float | None = Field(
         default=None, gt=0, lt=1, description="Share of the channels that remains."
@@ -44,29 +47,6 @@ class PruneTarget(Part):
                 f"but is {value:g}"
             )
         return value
-
-    @model_validator(mode="after")
-    def _has_one_measure(self) -> "PruneTarget":
-        given = [name for name in _MEASURES if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"must have exactly one of {', '.join(_MEASURES)}; has {', '.join(given) or 'none'}"
-            )
-        return self
-
-    @property
-    def measure(self) -> str:
-        """Name of the measure that is given."""
-        return next(name for name in _MEASURES if getattr(self, name) is not None)
-
-    @property
-    def value(self) -> float:
-        """Below 1 the share that remains, else the budget."""
-        value: float = getattr(self, self.measure)
-        return value
-
-
-_MEASURES = ("channels", "macs", "params", "bytes", "latency_ms")
 
 
 class Regularize(Part):
