@@ -158,7 +158,7 @@ def test_a_layer_alone_is_measured_by_the_kernels_that_a_network_runs(layer, num
     graph = write_layer(layer, numbers)
     assert integer_share(optimized(onnx.load_from_string(graph))) == (1 if numbers == "int8" else 0, 1)
     found = measure_layer(graph, runs=8, bursts=2)
-    assert 0 < found.ms < 100
+    assert found.ms > 0
     assert found.runs == 8
 
 

@@ -99,8 +99,8 @@ class Net:
 class FakeTools:
     """A chain of linear layers; layer i reads the outputs of layer i - 1."""
 
-    def __init__(self, worth, *, inputs=10, outputs=10, measured=lambda cost: cost, step=1):
-        self.worth, self.inputs, self.outputs = worth, inputs, outputs
+    def __init__(self, worth, *, inputs=10, outputs=10, measured=lambda cost: cost, step=1, exact=True):
+        self.worth, self.inputs, self.outputs, self.exact = worth, inputs, outputs, exact
         self.measured, self.step, self.trainings = measured, step, []
 
     def layers(self, model):
@@ -226,6 +226,19 @@ def test_a_budget_that_may_be_out_of_reach_is_tried_with_a_warning():
     )
     assert states[-1].model == Net(widths=(1, 1))
     assert states[-1].history[-1].measured == 1021
+
+
+def test_a_budget_below_what_measured_layers_promise_is_tried_all_the_same():
+    def slow_when_narrow(_name, layer):  # as the measurement of tiny layers may be
+        return layer.macs if layer.macs > 100 else 5000
+
+    tools = FakeTools(worth=(1e-4, 1e-4), exact=False)
+    tools.cost = slow_when_narrow
+    states = _run(tools, Net(widths=(40, 40)), AdaptPlan(budget=0.8 * tools.measure(Net((40, 40)))))
+    assert states[-1].history[-1].measured <= 0.8 * states[0].cost
+    tools.exact = True
+    with pytest.raises(StepError, match="cannot reach a budget"):
+        _run(tools, Net(widths=(40, 40)), AdaptPlan(budget=1000))
 
 
 def test_nothing_to_cut_is_an_error():

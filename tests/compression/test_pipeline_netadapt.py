@@ -1,17 +1,21 @@
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 
 from slimcast.errors import Cancelled, RecipeError, StepError
-from slimcast.measure.cost import count_macs
+from slimcast.measure.cost import Cost, count_macs, count_parameters
 from slimcast.measure.trace import layers_of
 from slimcast.models.build import NetworkSpec, build
-from slimcast.pipeline import run_recipe
+from slimcast.pipeline import layer_costs, netadapt_tools, run_recipe
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.netadapt import epochs_of, run_netadapt
 from slimcast.pipeline.netadapt_tools import NetAdaptTools
 from slimcast.recipe import NetAdaptStep, parse_recipe
 from slimcast.reporting import ScaledReporter, SilentReporter
 from slimcast.settings import Settings
+from slimcast_edge.bench import LayerTime
 from support_engine import LENET, MemoryStore, RecordingReporter, digits, trained_lenet
 
 RECIPE = """
@@ -85,8 +89,8 @@ def test_a_budget_of_macs_is_met_and_an_interrupted_run_comes_to_the_same_end(tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("numbers", ["float32", "int8"])
-def test_a_budget_of_latency_is_predicted_and_measured(tmp_path, monkeypatch, numbers):
-    monkeypatch.setattr("slimcast.pipeline.layer_costs.is_busy", lambda: False)  # whatever else runs here
+def test_a_budget_of_latency_is_predicted_and_measured(tmp_path, numbers):
+    # How long LeNet-5 takes depends on what else runs: all that is asked is that the search comes to an end.
     text = RECIPE.replace("TARGET", f"target: {{latency_ms: 0.9, numbers: {numbers}}}, iterations: 2")
     [train, adapted], _, reporter = _run(text, tmp_path / numbers)
     columns, rows = reporter.tables["1-netadapt-result"]
@@ -94,10 +98,37 @@ def test_a_budget_of_latency_is_predicted_and_measured(tmp_path, monkeypatch, nu
     [before, after] = rows
     assert before[1] == before[2] > 0
     assert after[3] == pytest.approx(after[1] / after[2] - 1)
-    assert reporter.tables["1-netadapt"][1][-1][4] < before[1]
-    assert adapted.value("macs") < train.value("macs")
-    tables = list((tmp_path / numbers / "home" / "cache" / "latency").glob("*.json"))
+    assert adapted.value("macs") <= train.value("macs")
+    assert any(text.startswith("NetAdapt took") for _, text in reporter.logs)
+
+
+@pytest.mark.parametrize("numbers", ["float32", "int8"])
+def test_a_budget_of_latency_is_met_by_a_clock_that_is_never_disturbed(tmp_path, monkeypatch, numbers):
+    looked = []
+
+    def measure_layer(graph, **_conditions):
+        looked.append(graph)
+        return LayerTime(ms=len(graph) / 4e5, runs=8)
+
+    def costs(job, numbers, *, reporter):
+        return {"latency_ms": Cost(name="latency_ms", unit="ms", of=_params_per_ms, exact=False)}
+
+    monkeypatch.setattr(layer_costs, "measure_layer", measure_layer)
+    monkeypatch.setattr(layer_costs, "is_busy", lambda: False)
+    monkeypatch.setattr(netadapt_tools, "costs_of", costs)
+    text = RECIPE.replace("TARGET", f"target: {{latency_ms: 0.7, numbers: {numbers}}}")
+    job = _job(tmp_path, text.replace("batches: 4", "batches: 0").replace("epochs: 0.5", "epochs: 0"))
+    job = replace(job, cache_folder=tmp_path / "cache")
+    reporter = RecordingReporter()
+    model = run_netadapt(job, 1, job.recipe.steps[1], trained_lenet(), ScaledReporter(reporter, 0, 1))
+    assert _params_per_ms(model) <= 0.7 * _params_per_ms(trained_lenet()) * 1.02
+    tables = list((tmp_path / "cache" / "latency").glob("*.json"))
     assert len(tables) == (2 if numbers == "int8" else 1)  # the first convolution stays in float
+    assert sum(len(json.loads(table.read_text())["layers"]) for table in tables) == len(looked)
+
+
+def _params_per_ms(model):
+    return count_parameters(model) / 1e5
 
 
 def test_a_budget_of_bytes(tmp_path):

@@ -82,7 +82,7 @@ def _begin(
     if state is not None:
         reporter.log(f"NetAdapt goes on after iteration {state.history[-1].number}")
         return state, plan
-    if not tools.budget.exact:
+    if not tools.exact:
         _warn_if_busy(reporter)
     state = Adaptation(tools, plan, reporter).begin(model, start)
     reporter.log(
@@ -95,7 +95,7 @@ def _begin(
 def _start(tools: NetAdaptTools, model: nn.Module) -> float:
     """Return what the network costs before it all; all shares are of this, so it is measured twice."""
     first = tools.measure(model)
-    return first if tools.budget.exact else min(first, tools.measure(model))
+    return first if tools.exact else min(first, tools.measure(model))
 
 
 def _warn_if_busy(reporter: Reporter) -> None:

@@ -70,6 +70,11 @@ class NetAdaptTools:
         self._rate = step.learning_rate or MODELS[job.recipe.model.name].learning_rate * _RATE
         self._precision = precision_for(job, model, batch_size=step.batch_size, reporter=reporter)
 
+    @property
+    def exact(self) -> bool:
+        """Whether the budget is of something counted."""
+        return self.budget.exact
+
     def layers(self, model: nn.Module) -> Mapping[str, LayerShape]:
         """Return the convolutions and linear layers."""
         return layers_of(model, self._job.example)
