@@ -11,10 +11,10 @@ from slimcast.export.onnx_export import export_onnx
 from slimcast.measure.cost import count_macs, count_parameters
 from slimcast.models.build import NetworkSpec, build
 from slimcast.models.factors import Factors, factorized
+from slimcast.models.layers import weighted_layers
 from slimcast.models.state import load_state, save_state
 from slimcast.pipeline import run_recipe
 from slimcast.prune import low_rank_cp, low_rank_tucker
-from slimcast.prune.layers import weighted_layers
 from slimcast.prune.low_rank import FactorPlan, factorize
 from slimcast.prune.low_rank_svd import Place, RankRule, split
 from slimcast.recipe import parse_recipe

@@ -7,8 +7,8 @@ from torch import nn
 from slimcast.catalog import MODELS
 from slimcast.errors import StepError
 from slimcast.measure.cost import Cost, count_macs, count_parameters
+from slimcast.models.layers import weighted_layers
 from slimcast.prune.groups import find_groups, remove
-from slimcast.prune.layers import weighted_layers
 from slimcast.prune.search import Goal
 from support_engine import RecordingReporter
 from support_networks import DEEP, LARGE, networks

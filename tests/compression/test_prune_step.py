@@ -10,6 +10,7 @@ from slimcast.measure.cost import Cost, count_parameters
 from slimcast.models.state import load_state, save_state
 from slimcast.pipeline import pruning
 from slimcast.pipeline.artifacts import save
+from slimcast.pipeline.drafts import float_draft
 from slimcast.pipeline.job import Job
 from slimcast.recipe import parse_recipe
 from slimcast.reporting import ScaledReporter
@@ -58,7 +59,7 @@ def test_a_budget_in_bytes_holds_for_the_finished_artifact(measure, numbers, tmp
     budget = {"float32": 100_000, "int8": 35_000}[numbers]
     job, pruned, reporter = _run(f"target: {{bytes: {budget}, numbers: {numbers}}}", tmp_path)
     if numbers == "float32":
-        save(job, 0, pruned, ScaledReporter(reporter, 0, 1))
+        save(job, 0, float_draft(job, pruned), ScaledReporter(reporter, 0, 1))
         [variant] = job.store.variants("r")
         assert 0.8 * budget < variant.value("size_bytes") <= budget
     assert sum(p.numel() for p in pruned.parameters()) < 61_706 * (0.45 if numbers == "float32" else 0.6)

@@ -2,7 +2,6 @@ import numpy as np
 import onnx
 import pytest
 
-from slimcast.catalog import QUANTIZERS
 from slimcast.errors import StepError
 from slimcast.export.artifact import pack
 from slimcast.export.golden import choose_golden
@@ -35,10 +34,9 @@ def _answers(content: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("activations", ["int8", "uint8"])
-@pytest.mark.parametrize("name", QUANTIZERS.names())
-def test_the_int8_file_is_small_and_keeps_the_answers(name, activations):
+def test_the_int8_file_is_small_and_keeps_the_answers(activations):
     reporter = RecordingReporter()
-    graph = QUANTIZERS[name].load()(
+    graph = static.quantize(
         _float(), digits().train_images, activations=activations, samples=64, seed=0, reporter=reporter
     )
     content, whole = _pack(graph, NumericKind.INT8), _pack(_float(), NumericKind.FLOAT32)

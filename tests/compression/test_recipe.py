@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slimcast.catalog import CRITERIA, DATA, MODELS, STEPS
+from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS, STEPS
 from slimcast.errors import RecipeError
 from slimcast.recipe import load_recipe, parse_recipe
 
@@ -26,7 +26,7 @@ NETWORKS = ", ".join(MODELS.names()) + "; or timm:NAME, or package.module:functi
 UNKNOWN_CRITERION = f"unknown name 'l9'; known: {', '.join(CRITERIA.names())}"
 TARGET_FIELDS = "unknown field; known: channels, macs, params, bytes, latency_ms, numbers"
 SHARE_OR_BUDGET = "must be less than 1 (the share that remains) or at least 1000 (a budget), but is 1"
-STATIC_ONLY = "unknown name 'x'; known: static"
+NO_METHOD = f"unknown name 'x'; known: {', '.join(QUANTIZERS.names())}"
 
 
 def _problems(text: str) -> list[tuple[str, str]]:
@@ -86,7 +86,7 @@ steps:
         (("name: lenet5}", "name: lenet6}"), "model.name", f"unknown name 'lenet6'; known: {NETWORKS}"),
         (("digits}", "digitz}"), "data.name", f"unknown name 'digitz'; known: {SETS}"),
         (("kind: train", "kind: trane"), "steps.0", f"unknown step 'trane'; known: {KINDS}"),
-        (("kind: quantize", "kind: quantize, method: x"), "steps.3.method", STATIC_ONLY),
+        (("kind: quantize", "kind: quantize, method: x"), "steps.3.method", NO_METHOD),
         (("{macs: 0.4}", "{macs: 0.4}, criterion: l9"), "steps.1.criterion", UNKNOWN_CRITERION),
         (("macs: 0.4", "macs: 1"), "steps.1.target.macs", SHARE_OR_BUDGET),
         (("macs: 0.4", "mac: 0.4"), "steps.1.target.mac", TARGET_FIELDS),

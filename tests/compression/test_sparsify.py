@@ -9,9 +9,9 @@ from torch import nn
 from slimcast.catalog import MODELS
 from slimcast.errors import RecipeError, StepError
 from slimcast.models.build import NetworkSpec, build
+from slimcast.models.layers import weighted_layers
 from slimcast.models.state import load_state
 from slimcast.pipeline import run_recipe
-from slimcast.prune.layers import weighted_layers
 from slimcast.prune.unstructured import SparsityPlan, sparsify, sparsity_of, zeros_held
 from slimcast.recipe import parse_recipe
 from slimcast.reporting import SilentReporter

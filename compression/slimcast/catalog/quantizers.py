@@ -1,4 +1,4 @@
-"""How a network is brought to few bits."""
+"""How a network is brought to few bits; each method names its config type."""
 
 from slimcast_edge.registry import KindInfo, Registry
 
@@ -10,8 +10,26 @@ QUANTIZERS: Registry[KindInfo] = Registry(
             title="Static int8",
             description="int8 weights per channel and int8 activations, calibrated on training images; "
             "runs in integer kernels.",
-            impl="slimcast.quantize.static:quantize",
+            impl="slimcast.recipe:StaticQuantize",
             citation="Wu et al., Integer Quantization for Deep Learning Inference, 2020, arXiv:2004.09602",
+        ),
+        KindInfo(
+            name="dynamic",
+            title="Dynamic int8",
+            description="int8 weights of linear layers, whose inputs are quantized anew for each image; "
+            "convolutions stay in float.",
+            impl="slimcast.recipe:DynamicQuantize",
+            citation="Krishnamoorthi, Quantizing deep convolutional networks for efficient inference, 2018, "
+            "arXiv:1806.08342",
+        ),
+        KindInfo(
+            name="float16",
+            title="Half precision",
+            description="16-bit floating point for GPUs; half the size, and no faster on a processor without "
+            "such arithmetic.",
+            impl="slimcast.recipe:Float16Quantize",
+            citation="IEEE 754-2008, binary16; Micikevicius et al., Mixed Precision Training, ICLR 2018, "
+            "arXiv:1710.03740",
         ),
     ],
 )

@@ -1,33 +1,28 @@
-"""The artifact of a step: exported, quantized where the step says so, measured, kept."""
-
-from collections.abc import Callable
-from typing import Any
+"""The artifact of a step: packed, measured, kept."""
 
 from torch import nn
 
-from slimcast.catalog import QUANTIZERS
 from slimcast.export.make import Artifact, make_artifact
-from slimcast.export.onnx_export import export_onnx
 from slimcast.measure.cost import count_macs, count_parameters
 from slimcast.measure.files import facts_of
 from slimcast.measure.report import measurements
 from slimcast.models.state import save_state
+from slimcast.pipeline.drafts import Draft, input_of, variant_name
 from slimcast.pipeline.job import Job
-from slimcast.recipe import QuantizeStep
 from slimcast.records import Checkpoint, Variant
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import logits_of
-from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
+from slimcast_edge.artifact import ArtifactInfo
 from slimcast_edge.bench import describe_machine
 
 
-def save(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> None:
-    """Export and measure what the step has left; keep variant and checkpoint.
+def save(job: Job, index: int, draft: Draft, reporter: ScaledReporter) -> None:
+    """Measure what the step has left; keep variant and checkpoint.
 
     Raises:
         StepError: the artifact does not do what the network does.
     """
-    artifact = _make_artifact(job, index, model, reporter)
+    artifact = _make_artifact(job, index, draft, reporter)
     facts = facts_of(artifact.content)
     figures = measurements(
         quality=artifact.quality,
@@ -37,7 +32,7 @@ def save(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> No
         fresh=artifact.fresh,
         machine=describe_machine(),
     )
-    name = _variant_name(job, index)
+    name = variant_name(job, index)
     variant = Variant(
         run_id=job.run_id,
         name=name,
@@ -49,7 +44,7 @@ def save(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> No
     )
     # The variant first: a step counts as finished only with its checkpoint.
     job.store.save_variant(variant)
-    save_checkpoint(job, index, model)
+    save_checkpoint(job, index, draft.model)
     reporter.log(
         f"{name}: accuracy {artifact.quality.accuracy:.2%}, {facts.size_bytes:,} bytes, "
         f"{artifact.info.measurements['macs']:,.0f} multiply-accumulates, "
@@ -63,38 +58,17 @@ def save_checkpoint(job: Job, index: int, model: nn.Module) -> None:
     job.store.save_checkpoint(Checkpoint(run_id=job.run_id, step=index, file=file))
 
 
-def _make_artifact(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) -> Artifact:
-    step = job.recipe.steps[index]
-    reporter.progress(0.0, "Exporting")
-    side, channels = job.network.image_size, job.network.channels
-    size = InputSpec(height=side, width=side, channels=channels)
-    graph = export_onnx(model, size=size, mean=job.data.mean, std=job.data.std, classes=job.network.classes)
-    kind = NumericKind.FLOAT32
-    if isinstance(step, QuantizeStep):
-        kind = NumericKind.INT8
-        quantize: Callable[..., Any] = QUANTIZERS[step.method].load()
-        graph = quantize(
-            graph,
-            job.data.train_images,
-            activations=step.activations,
-            samples=step.calibration_samples,
-            seed=job.seed(index),
-            reporter=ScaledReporter(reporter, 0.0, 0.6),
-        )
+def _make_artifact(job: Job, index: int, draft: Draft, reporter: ScaledReporter) -> Artifact:
+    model, graph = draft.model, draft.graph
     info = ArtifactInfo(
-        name=f"{job.recipe.name}/{_variant_name(job, index)}",
+        name=f"{job.recipe.name}/{variant_name(job, index)}",
         labels=list(job.data.labels),
-        input=size,
-        numeric_kind=kind,
+        input=input_of(job),
+        numeric_kind=draft.kind,
         opset=graph.opset_import[0].version,
         recipe_hash=job.recipe.hash,
         measurements={"params": count_parameters(model), "macs": count_macs(model, job.example)},
     )
-    reporter.progress(0.6, "Measuring")
+    reporter.progress(0.0, "Measuring")
     answers = logits_of(model, job.data.test_images, job.data, reporter=reporter)
     return make_artifact(graph, info, job.data, torch_logits=answers, threads=job.threads, reporter=reporter)
-
-
-def _variant_name(job: Job, index: int) -> str:
-    kind = job.recipe.steps[index].kind
-    return f"{index}-{'int8' if kind == 'quantize' else kind}"

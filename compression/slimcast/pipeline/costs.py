@@ -6,18 +6,17 @@ beside them. What a finished step states is measured in a fresh process all the 
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from torch import nn
 
-from slimcast.catalog import QUANTIZERS
 from slimcast.export.artifact import pack
-from slimcast.export.onnx_export import export_onnx
 from slimcast.measure.cost import Cost, count_macs, count_parameters
+from slimcast.pipeline.drafts import float_graph, input_of
 from slimcast.pipeline.job import Job
+from slimcast.quantize.static import quantize
 from slimcast.reporting import Reporter, SilentReporter
-from slimcast_edge.artifact import ArtifactInfo, GoldenSample, InputSpec, NumericKind
+from slimcast_edge.artifact import ArtifactInfo, GoldenSample, NumericKind
 from slimcast_edge.bench import Latency, measure_latency
 from slimcast_edge.runtime import open_runtime
 
@@ -86,11 +85,8 @@ def draft_artifact(job: Job, model: nn.Module, numbers: str = "float32") -> byte
 
     For ``int8`` it is calibrated on a few images: good for counting bytes and time, not for its answers.
     """
-    side, channels = job.network.image_size, job.network.channels
-    size = InputSpec(height=side, width=side, channels=channels)
-    graph = export_onnx(model, size=size, mean=job.data.mean, std=job.data.std, classes=job.network.classes)
+    graph = float_graph(job, model)
     if numbers == NumericKind.INT8:
-        quantize: Callable[..., Any] = QUANTIZERS["static"].load()
         chosen = np.arange(min(_CALIBRATION_SAMPLES, len(job.data.train_labels)))
         graph = quantize(
             graph,
@@ -103,7 +99,7 @@ def draft_artifact(job: Job, model: nn.Module, numbers: str = "float32") -> byte
     info = ArtifactInfo(
         name=f"{job.recipe.name}/draft",
         labels=list(job.data.labels),
-        input=size,
+        input=input_of(job),
         numeric_kind=NumericKind(numbers),
         opset=graph.opset_import[0].version,
         recipe_hash=job.recipe.hash,

@@ -5,6 +5,7 @@ from torch import nn
 
 from slimcast.data.images import describe
 from slimcast.pipeline.artifacts import save, save_checkpoint
+from slimcast.pipeline.drafts import Draft, float_draft
 from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
 from slimcast.pipeline.steps import RUNNERS
 from slimcast.pipeline.teachers import check_teachers
@@ -80,10 +81,12 @@ def _run_step(job: Job, index: int, model: nn.Module, reporter: ScaledReporter) 
     step = job.recipe.steps[index]
     runner = RUNNERS[step.kind]
     work_share = _WORK_SHARE if runner.leaves_variant else 1.0
-    model = runner.run(job, index, step, model, ScaledReporter(reporter, 0.0, work_share))
-    if runner.leaves_variant:
-        with part_time(EXPORT):
-            save(job, index, model, ScaledReporter(reporter, work_share, 1.0))
-    else:
-        save_checkpoint(job, index, model)
-    return model
+    left = runner.run(job, index, step, model, ScaledReporter(reporter, 0.0, work_share))
+    if not runner.leaves_variant:
+        assert isinstance(left, nn.Module)
+        save_checkpoint(job, index, left)
+        return left
+    with part_time(EXPORT):
+        draft = left if isinstance(left, Draft) else float_draft(job, left)
+        save(job, index, draft, ScaledReporter(reporter, work_share, 1.0))
+    return draft.model

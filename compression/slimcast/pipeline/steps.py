@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from slimcast.pipeline import factorizing, netadapt, pruning, sensitivity, sparsifying, training
+from slimcast.pipeline import factorizing, netadapt, pruning, quantizing, sensitivity, sparsifying, training
+from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
 
 
@@ -18,24 +18,14 @@ class StepRunner:
 
     Attributes:
         epochs: how long a step takes, in the time of a training epoch, for the progress bar.
-        run: (job, index, step, model, reporter) -> model; it may work in place.
+        run: (job, index, step, model, reporter) -> model, or the draft of its artifact where that is not just
+            the model in float32; it may work in place.
         leaves_variant: False where the network stays as it was: then there is nothing to export and measure.
     """
 
     epochs: Callable[[Any], float]
-    run: Callable[[Job, int, Any, nn.Module, ScaledReporter], nn.Module]
+    run: Callable[[Job, int, Any, nn.Module, ScaledReporter], nn.Module | Draft]
     leaves_variant: bool = True
-
-
-def _no_epochs(_step: QuantizeStep) -> float:
-    return 0.5
-
-
-def _as_it_is(
-    _job: Job, _index: int, _step: QuantizeStep, model: nn.Module, _reporter: ScaledReporter
-) -> nn.Module:
-    """Quantization happens to the exported graph, see `slimcast.pipeline.artifacts`."""
-    return model
 
 
 RUNNERS: dict[str, StepRunner] = {
@@ -48,6 +38,6 @@ RUNNERS: dict[str, StepRunner] = {
         epochs=sensitivity.epochs_of, run=sensitivity.run_sensitivity, leaves_variant=False
     ),
     "finetune": StepRunner(epochs=training.epochs_of, run=training.run_training),
-    "quantize": StepRunner(epochs=_no_epochs, run=_as_it_is),
+    "quantize": StepRunner(epochs=quantizing.epochs_of, run=quantizing.run_quantizing),
 }
 """By the step's kind."""

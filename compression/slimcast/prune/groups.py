@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from slimcast.errors import StepError
-from slimcast.prune.layers import check_patterns, matches, weighted_layers
+from slimcast.models.layers import check_patterns, matches, weighted_layers
 from slimcast.prune.trace import Graph, trace
 
 Removed = Mapping[str, Sequence[int]]

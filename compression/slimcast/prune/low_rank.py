@@ -13,7 +13,7 @@ from slimcast.errors import StepError
 from slimcast.measure.cost import count_macs
 from slimcast.measure.observe import Hook, observe
 from slimcast.models.factors import Factors
-from slimcast.prune.layers import Weighted, check_patterns, matches, weighted_layers
+from slimcast.models.layers import Weighted, check_patterns, matches, weighted_layers
 from slimcast.prune.low_rank_svd import Factorization, Place, RankRule, split
 from slimcast.reporting import Reporter
 

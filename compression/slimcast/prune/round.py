@@ -5,9 +5,9 @@ from functools import cached_property
 
 from torch import Tensor, nn
 
+from slimcast.models.layers import by_pattern
 from slimcast.prune.evidence import Scores
 from slimcast.prune.groups import ChannelGroup, remove
-from slimcast.prune.layers import by_pattern
 from slimcast.prune.plan import PrunePlan
 from slimcast.prune.ranking import Candidate, Move, Widths, candidate, moves, nearest_width, widths_after
 from slimcast.prune.verify import check_cut

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from slimcast.catalog import CRITERIA
 from slimcast.errors import StepError
 from slimcast.measure.cost import count_macs, count_parameters
+from slimcast.models.layers import check_patterns, weighted_layers
 from slimcast.prune.evidence import Evidence, Samples
 from slimcast.prune.groups import find_groups
-from slimcast.prune.layers import check_patterns, weighted_layers
 from slimcast.prune.plan import PrunePlan
 from slimcast.prune.ranking import Move
 from slimcast.prune.round import Round

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from slimcast.errors import StepError
-from slimcast.prune.layers import Weighted, by_pattern, check_patterns, matches, weighted_layers
+from slimcast.models.layers import Weighted, by_pattern, check_patterns, matches, weighted_layers
 from slimcast.reporting import Reporter
 
 

@@ -4,11 +4,7 @@ Tries a few ways to find the ranges of the activations, and keeps the one whose 
 the float network's, on training images. Held-out images are not used. The first convolution stays in float.
 """
 
-import io
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from slimcast.errors import StepError
 from slimcast.measure.files import integer_share
+from slimcast.quantize.workspace import quiet
 from slimcast.reporting import Reporter
 from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME
@@ -137,7 +134,7 @@ def _quantize(
     onnx.save(prepared, source)
     kind = QuantType.QInt8 if activations == "int8" else QuantType.QUInt8
     try:
-        with _quiet():
+        with quiet():
             quantize_static(
                 source,
                 target,
@@ -176,19 +173,6 @@ def _kept_in_float(model: onnx.ModelProto) -> list[str]:
         readers = [node for node in model.graph.node if first.output[0] in node.input]
         kept |= {first.name} | {node.name for node in readers if node.op_type in _ACTIVATIONS}
     return sorted(kept)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantizer's advice, which it logs to the root logger and prints, from the user."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        root.setLevel(level)
 
 
 def _options() -> onnxruntime.SessionOptions:

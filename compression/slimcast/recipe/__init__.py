@@ -8,7 +8,7 @@ from slimcast.recipe.factorize import FactorizeStep
 from slimcast.recipe.netadapt import NetAdaptStep, NetAdaptTarget
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
-from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.quantizing import DynamicQuantize, Float16Quantize, QuantizeStep, StaticQuantize
 from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
@@ -17,8 +17,10 @@ from slimcast.recipe.training import Distillation, FinetuneStep, TrainStep
 __all__ = [
     "DataSpec",
     "Distillation",
+    "DynamicQuantize",
     "FactorizeStep",
     "FinetuneStep",
+    "Float16Quantize",
     "ModelSpec",
     "NetAdaptStep",
     "NetAdaptTarget",
@@ -29,6 +31,7 @@ __all__ = [
     "Regularize",
     "SensitivityStep",
     "SparsifyStep",
+    "StaticQuantize",
     "Step",
     "TrainStep",
     "load_recipe",

@@ -12,7 +12,7 @@ from slimcast.recipe.netadapt import NetAdaptStep
 from slimcast.recipe.order import misplaced
 from slimcast.recipe.part import Part
 from slimcast.recipe.pruning import PruneStep
-from slimcast.recipe.quantizing import QuantizeStep
+from slimcast.recipe.quantizing import AnyQuantizeStep
 from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
@@ -26,7 +26,7 @@ Step = Annotated[
     | SparsifyStep
     | FactorizeStep
     | FinetuneStep
-    | QuantizeStep,
+    | AnyQuantizeStep,
     Field(discriminator="kind"),
 ]
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from slimcast.catalog import CRITERIA, DATA, FACTORIZERS, MODELS, QUANTIZERS
 from slimcast.catalog.open_networks import TIMM
+from slimcast.recipe.quantizing import DEFAULT_METHOD
 from slimcast_edge.registry import Registry
 
 
@@ -21,7 +22,7 @@ def unknown_names(document: dict[str, Any]) -> list[tuple[str, str]]:
         if step.get("kind") == "factorize":
             checks.append((f"steps.{index}.method", FACTORIZERS, step.get("method", "tucker")))
         if step.get("kind") == "quantize":
-            checks.append((f"steps.{index}.method", QUANTIZERS, step.get("method", "static")))
+            checks.append((f"steps.{index}.method", QUANTIZERS, step.get("method", DEFAULT_METHOD)))
     problems = _model_problems(_get(document, "model", "name"), _get(document, "model", "weights"))
     for path, registry, name in checks:
         if isinstance(name, str) and name not in registry:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from slimcast.catalog import STEPS
+from slimcast.catalog import QUANTIZERS, STEPS
 from slimcast.recipe.document import Recipe
 
 
@@ -19,6 +19,8 @@ def explain(error: ValidationError) -> list[tuple[str, str]]:
             continue  # pydantic does not count the steps that are wrong
         if item["type"] == "value_error" and not item["loc"]:
             continue  # the order of the steps: `parse._misplaced_steps` has said it, and where
+        if item["type"] == "union_tag_invalid" and len(item["loc"]) > 2:
+            continue  # a method of `quantize`: `unknown_names` has said it
         problems.append((_path(item["loc"]), _plain(item)))
     return problems
 
@@ -82,10 +84,18 @@ def _known_fields(location: tuple[int | str, ...]) -> list[str]:
             part = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), part)
         elif name in STEPS:
             part = STEPS[str(name)].load()
+        elif name in QUANTIZERS:
+            part = QUANTIZERS[str(name)].load()
     return list(part.model_fields)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    # Pydantic puts the discriminator ("train") between a step's index and its field: of no use to a reader.
-    kinds = set(STEPS.names())
-    return ".".join(str(part) for i, part in enumerate(location) if not (i == 2 and part in kinds))
+    # Pydantic puts the discriminators ("quantize", "static") between a step's index and its field: of no use
+    # to a reader.
+    kinds, methods = set(STEPS.names()), set(QUANTIZERS.names())
+    shown = [
+        str(part)
+        for i, part in enumerate(location)
+        if not (i == 2 and part in kinds) and not (i == 3 and location[2] == "quantize" and part in methods)
+    ]
+    return ".".join(shown)

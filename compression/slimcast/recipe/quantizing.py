@@ -1,17 +1,30 @@
-"""Steps that bring a network to few bits."""
+"""Steps that bring a network to few bits: one class for each method, all of the kind `quantize`."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from slimcast.recipe.part import Part
 
+DEFAULT_METHOD = "static"
+
 
 class QuantizeStep(Part):
-    """Store and compute in integers."""
+    """What all methods have in common."""
 
     kind: Literal["quantize"]
-    method: str = "static"
+    method: str
+
+    @property
+    def label(self) -> str:
+        """Return how the variant is called behind the number of its step."""
+        return "int8"
+
+
+class StaticQuantize(QuantizeStep):
+    """Store and compute in 8-bit integers, with ranges found on training images."""
+
+    method: Literal["static"] = "static"
     weights: Literal["int8"] = "int8"
     activations: Literal["int8", "uint8"] = Field(
         default="uint8",
@@ -19,3 +32,38 @@ class QuantizeStep(Part):
         "of x86-64 in float.",
     )
     calibration_samples: int = Field(default=256, ge=8, le=100_000)
+
+
+class DynamicQuantize(QuantizeStep):
+    """Store linear layers in 8-bit integers, and find the ranges of their inputs anew for each image."""
+
+    method: Literal["dynamic"]
+
+
+class Float16Quantize(QuantizeStep):
+    """Store and compute in half precision."""
+
+    method: Literal["float16"]
+    keep: tuple[str, ...] = Field(
+        default=(), description="Name patterns of layers that stay in float32, as in `prune`."
+    )
+
+    @property
+    def label(self) -> str:
+        """Return how the variant is called behind the number of its step."""
+        return "float16"
+
+
+def method_of(step: Any) -> str:
+    """Return the method of a step, as it stands in a document or as an object."""
+    method = step.get("method", DEFAULT_METHOD) if isinstance(step, dict) else getattr(step, "method", "")
+    return str(method)
+
+
+AnyQuantizeStep = Annotated[
+    Annotated[StaticQuantize, Tag("static")]
+    | Annotated[DynamicQuantize, Tag("dynamic")]
+    | Annotated[Float16Quantize, Tag("float16")],
+    Discriminator(method_of),
+]
+"""Any of them, told apart by `method`."""

@@ -1,0 +1,54 @@
+"""What a step leaves to be packed: the network, and its graph as the artifact will hold it."""
+
+from dataclasses import dataclass
+
+import onnx
+from torch import nn
+
+from slimcast.export.onnx_export import export_onnx
+from slimcast.pipeline.job import Job
+from slimcast.recipe import QuantizeStep
+from slimcast_edge.artifact import InputSpec, NumericKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A network and its graph.
+
+    Attributes:
+        model: goes into the checkpoint, and its answers are what the artifact's are compared with.
+        graph: uint8 image in, logits out.
+        kind: in which numbers the graph stores and computes.
+    """
+
+    model: nn.Module
+    graph: onnx.ModelProto
+    kind: NumericKind
+
+
+def input_of(job: Job) -> InputSpec:
+    """Return what images the job's network takes."""
+    side, channels = job.network.image_size, job.network.channels
+    return InputSpec(height=side, width=side, channels=channels)
+
+
+def float_graph(job: Job, model: nn.Module) -> onnx.ModelProto:
+    """Export in float32.
+
+    Raises:
+        ModelError: the network does something that cannot be exported.
+    """
+    return export_onnx(
+        model, size=input_of(job), mean=job.data.mean, std=job.data.std, classes=job.network.classes
+    )
+
+
+def float_draft(job: Job, model: nn.Module) -> Draft:
+    """Return the draft of a step that computes in float32."""
+    return Draft(model=model, graph=float_graph(job, model), kind=NumericKind.FLOAT32)
+
+
+def variant_name(job: Job, index: int) -> str:
+    """Return what the variant of a step is called."""
+    step = job.recipe.steps[index]
+    return f"{index}-{step.label if isinstance(step, QuantizeStep) else step.kind}"

@@ -1,0 +1,52 @@
+"""Every method of `quantize`, from a recipe to an artifact that a fresh process opens."""
+
+import pytest
+
+from slimcast.catalog import QUANTIZERS
+from slimcast.pipeline import run_recipe
+from slimcast.pipeline.quantizing import METHODS, epochs_of
+from slimcast.recipe import parse_recipe
+from slimcast.settings import Settings
+from support_engine import MemoryStore, RecordingReporter
+
+RECIPE = """
+version: 1
+name: tiny
+model: {name: lenet5}
+data: {name: digits}
+steps:
+  - {kind: train, epochs: 3, batch_size: 32}
+  - {kind: quantize, METHOD}
+"""
+KINDS = {"static": "int8", "dynamic": "int8", "float16": "float16"}
+LABELS = {"static": "int8", "dynamic": "int8", "float16": "float16"}
+SMALLER = {"static": 0.4, "dynamic": 0.4, "float16": 0.6}
+"""Bytes beside the float artifact's: about eight kilobytes of both are no weights."""
+
+
+def _run(method, folder, model="lenet5"):
+    reporter = RecordingReporter()
+    settings = Settings.from_environment({"SLIMCAST_HOME": str(folder / "home")})
+    recipe = parse_recipe(RECIPE.replace("METHOD", f"method: {method}").replace("lenet5", model))
+    store = MemoryStore(folder)
+    return run_recipe(recipe, run_id="r", store=store, settings=settings, reporter=reporter), reporter
+
+
+def test_every_method_of_the_catalog_can_be_run():
+    assert set(METHODS) == set(QUANTIZERS.names()) == set(KINDS)
+
+
+@pytest.mark.parametrize("method", KINDS)
+def test_a_method_leaves_a_smaller_artifact_that_answers_alike(method, tmp_path):
+    [whole, small], _ = _run(method, tmp_path)
+    assert small.name == f"1-{LABELS[method]}"
+    assert small.numeric_kind == KINDS[method]
+    assert small.value("size_bytes") < SMALLER[method] * whole.value("size_bytes")
+    assert small.value("agreement") > 0.95
+    assert small.value("accuracy") > whole.value("accuracy") - 0.03
+    assert small.value("params") == whole.value("params")
+
+
+def test_progress_knows_how_long_a_method_takes():
+    recipe = parse_recipe(RECIPE.replace("METHOD", "method: static"))
+    assert epochs_of(recipe.steps[1]) > 0
