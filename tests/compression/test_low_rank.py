@@ -49,10 +49,12 @@ def _some_layers(model: nn.Module) -> tuple[str, ...]:
     fit = [
         (layer.weight.ndim, name)
         for name, layer in list(weighted_layers(model).items())[1:-1]
-        if getattr(layer, "groups", 1) == 1 and 1_000 < layer.weight.numel() < 200_000
+        if getattr(layer, "groups", 1) == 1 and 1_000 < layer.weight.numel() < 400_000
     ]
     windows = [n for n in fit if n[0] == 4 and model.get_submodule(n[1]).kernel_size != (1, 1)]
-    return tuple(name for _, name in [*windows[:2], *[n for n in fit if n not in windows][:2]])
+    chosen = tuple(name for _, name in [*windows[:2], *[n for n in fit if n not in windows][:2]])
+    assert chosen, "without a name all layers would be factorized"
+    return chosen
 
 
 def _low_rank_conv(rank: int, **moves) -> nn.Conv2d:
