@@ -15,7 +15,7 @@ from slimcast.measure.latency_table import Conditions, LatencyTable, beside
 from slimcast.measure.layers import LayerShape
 from slimcast.measure.trace import layers_of
 from slimcast.models.build import NetworkSpec, build
-from slimcast.quantize.static import optimized
+from slimcast.quantize.runs import optimized
 from slimcast_edge.bench import LayerTime, measure_layer
 from slimcast_edge.errors import RuntimeFailure
 

@@ -8,7 +8,8 @@ from slimcast.export.golden import choose_golden
 from slimcast.export.onnx_export import export_onnx
 from slimcast.measure.files import facts_of, weights_of
 from slimcast.measure.quality import logits_of
-from slimcast.quantize import static
+from slimcast.quantize import qdq, static
+from slimcast.quantize.static import StaticPlan
 from slimcast.reporting import SilentReporter
 from slimcast_edge.artifact import ArtifactInfo, NumericKind
 from slimcast_edge.runtime import open_runtime
@@ -37,7 +38,7 @@ def _answers(content: bytes) -> np.ndarray:
 def test_the_int8_file_is_small_and_keeps_the_answers(activations):
     reporter = RecordingReporter()
     graph = static.quantize(
-        _float(), digits().train_images, activations=activations, samples=64, seed=0, reporter=reporter
+        _float(), digits().train_images, StaticPlan(activations=activations, samples=64), reporter=reporter
     )
     content, whole = _pack(graph, NumericKind.INT8), _pack(_float(), NumericKind.FLOAT32)
     assert len(content) < 0.3 * len(whole)
@@ -54,23 +55,21 @@ def test_the_int8_file_is_small_and_keeps_the_answers(activations):
 
 def test_any_number_of_images_can_calibrate():
     graph = static.quantize(
-        _float(), digits().train_images, activations="uint8", samples=75, seed=0, reporter=SilentReporter()
+        _float(), digits().train_images, StaticPlan(samples=75), reporter=SilentReporter()
     )
     assert any(node.op_type == "QuantizeLinear" for node in graph.graph.node)
 
 
 def test_held_out_images_play_no_part(monkeypatch):
     seen = []
-    original = static._Reader
+    original = qdq._Reader
 
     def watch(images):
         seen.extend(image.tobytes() for image in images)
         return original(images)
 
-    monkeypatch.setattr(static, "_Reader", watch)
-    static.quantize(
-        _float(), digits().train_images, activations="uint8", samples=32, seed=0, reporter=SilentReporter()
-    )
+    monkeypatch.setattr(qdq, "_Reader", watch)
+    static.quantize(_float(), digits().train_images, StaticPlan(samples=32), reporter=SilentReporter())
     trained = {image.tobytes() for image in digits().train_images}
     assert seen
     assert set(seen) <= trained
@@ -80,13 +79,11 @@ def test_a_quantizer_that_fails_says_so(monkeypatch):
     def fail(*args, **kwargs):
         raise ValueError("no calibration data")
 
-    monkeypatch.setattr(static, "quantize_static", fail)
+    monkeypatch.setattr(qdq, "quantize_static", fail)
     with pytest.raises(StepError, match="no calibration data"):
         static.quantize(
             _float(),
             digits().train_images,
-            activations="uint8",
-            samples=32,
-            seed=0,
+            StaticPlan(samples=32),
             reporter=SilentReporter(),
         )

@@ -14,7 +14,7 @@ from slimcast.export.artifact import pack
 from slimcast.measure.cost import Cost, count_macs, count_parameters
 from slimcast.pipeline.drafts import float_graph, input_of
 from slimcast.pipeline.job import Job
-from slimcast.quantize.static import quantize
+from slimcast.quantize.static import MINMAX, StaticPlan, quantize
 from slimcast.reporting import Reporter, SilentReporter
 from slimcast_edge.artifact import ArtifactInfo, GoldenSample, NumericKind
 from slimcast_edge.bench import Latency, measure_latency
@@ -91,9 +91,7 @@ def draft_artifact(job: Job, model: nn.Module, numbers: str = "float32") -> byte
         graph = quantize(
             graph,
             job.data.train_images[chosen],
-            activations="uint8",
-            samples=_CALIBRATION_SAMPLES,
-            seed=0,
+            StaticPlan(samples=_CALIBRATION_SAMPLES, ranges=(MINMAX,)),
             reporter=SilentReporter(),
         )
     info = ArtifactInfo(

@@ -32,6 +32,23 @@ class StaticQuantize(QuantizeStep):
         "of x86-64 in float.",
     )
     calibration_samples: int = Field(default=256, ge=8, le=100_000)
+    calibration: Literal["auto", "minmax", "percentile", "entropy"] = Field(
+        default="auto", description="How ranges of activations are found; auto tries all and keeps the best."
+    )
+    per_channel: bool | None = Field(
+        default=None, description="Ranges of weights for each output channel; without a value both are tried."
+    )
+    keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers that stay in float.")
+    equalize: bool = Field(default=False, description="Even out neighbouring layers' weights first.")
+    correct_bias: bool = Field(
+        default=False, description="Take the mean error of rounded weights out of the biases."
+    )
+    max_loss: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Accuracy that may be lost, as a fraction: one fix after the other is tried.",
+    )
 
 
 class DynamicQuantize(QuantizeStep):

@@ -7,26 +7,9 @@ from slimcast.pipeline.drafts import Draft, float_graph
 from slimcast.pipeline.job import Job
 from slimcast.quantize.dynamic import quantize_dynamic
 from slimcast.quantize.float16 import to_float16
-from slimcast.quantize.static import quantize
-from slimcast.recipe import DynamicQuantize, Float16Quantize, StaticQuantize
+from slimcast.recipe import DynamicQuantize, Float16Quantize
 from slimcast.reporting import ScaledReporter
 from slimcast_edge.artifact import NumericKind
-
-
-def run_static(
-    job: Job, index: int, step: StaticQuantize, model: nn.Module, reporter: ScaledReporter
-) -> Draft:
-    """Quantize weights and activations, calibrated on training images."""
-    reporter.progress(0.0, "Exporting")
-    graph = quantize(
-        float_graph(job, model),
-        job.data.train_images,
-        activations=step.activations,
-        samples=step.calibration_samples,
-        seed=job.seed(index),
-        reporter=reporter,
-    )
-    return Draft(model=model, graph=graph, kind=NumericKind.INT8)
 
 
 def run_dynamic(

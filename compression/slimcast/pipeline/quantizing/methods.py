@@ -8,7 +8,7 @@ from torch import nn
 
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing import after_training
+from slimcast.pipeline.quantizing import after_training, static
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
 
@@ -29,7 +29,7 @@ class QuantizeMethod:
 
 
 METHODS: dict[str, QuantizeMethod] = {
-    "static": QuantizeMethod(run=after_training.run_static),
+    "static": QuantizeMethod(run=static.run_static),
     "dynamic": QuantizeMethod(run=after_training.run_dynamic),
     "float16": QuantizeMethod(run=after_training.run_float16),
 }
