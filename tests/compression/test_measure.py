@@ -57,6 +57,7 @@ def test_what_is_held_back_for_choices_is_a_figure_of_its_own():
         "parameters": 1,
         "macs": 1,
         "facts": FileFacts(size_bytes=1, compressed_bytes=1, sparsity=0),
+        "integer": (1, 2),
         "fresh": FreshRun(logits=np.zeros((1, 2)), latency=latency, peak_rss_mb=1),
         "machine": "",
     }

@@ -11,11 +11,11 @@ from slimcast.errors import StoreError
 from slimcast.export.layer import write_layer
 from slimcast.measure.cost import count_macs
 from slimcast.measure.files import integer_share
+from slimcast.measure.kernels import executed_graph
 from slimcast.measure.latency_table import Conditions, LatencyTable, beside
 from slimcast.measure.layers import LayerShape
 from slimcast.measure.trace import layers_of
 from slimcast.models.build import NetworkSpec, build
-from slimcast.quantize.runs import optimized
 from slimcast_edge.bench import LayerTime, measure_layer
 from slimcast_edge.errors import RuntimeFailure
 
@@ -156,14 +156,16 @@ def test_a_layer_counts_and_runs_as_torch_does(layer):
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.key)
 def test_a_layer_alone_is_measured_by_the_kernels_that_a_network_runs(layer, numbers):
     graph = write_layer(layer, numbers)
-    assert integer_share(optimized(onnx.load_from_string(graph))) == (1 if numbers == "int8" else 0, 1)
+    assert integer_share(executed_graph(onnx.load_from_string(graph))) == (1 if numbers == "int8" else 0, 1)
     found = measure_layer(graph, runs=8, bursts=2)
     assert found.ms > 0
     assert found.runs == 8
 
 
 def test_no_conversion_of_numbers_is_timed_with_an_integer_layer():
-    kinds = [node.op_type for node in optimized(onnx.load_from_string(write_layer(CONV, "int8"))).graph.node]
+    kinds = [
+        node.op_type for node in executed_graph(onnx.load_from_string(write_layer(CONV, "int8"))).graph.node
+    ]
     assert {"QuantizeLinear", "DequantizeLinear"}.isdisjoint(kinds)
 
 

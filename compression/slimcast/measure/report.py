@@ -24,9 +24,16 @@ class Quality:
 
 
 def measurements(
-    *, quality: Quality, parameters: int, macs: int, facts: FileFacts, fresh: FreshRun, machine: str
+    *,
+    quality: Quality,
+    parameters: int,
+    macs: int,
+    facts: FileFacts,
+    integer: tuple[int, int],
+    fresh: FreshRun,
+    machine: str,
 ) -> tuple[Measurement, ...]:
-    """Return all figures of a variant."""
+    """Return all figures of a variant; `integer`: layers in integer kernels, and of how many."""
     latency = fresh.latency
     n = quality.images
     measured = (
@@ -36,6 +43,13 @@ def measurements(
         Measurement(name="size_bytes", value=facts.size_bytes, unit="B", higher_is_better=False),
         Measurement(name="compressed_bytes", value=facts.compressed_bytes, unit="B", higher_is_better=False),
         Measurement(name="sparsity", value=facts.sparsity, higher_is_better=True),
+        Measurement(
+            name="integer_share",
+            value=integer[0] / max(1, integer[1]),
+            higher_is_better=True,
+            n=integer[1],
+            machine=machine,
+        ),
         Measurement(name="agreement", value=quality.agreement, higher_is_better=True, n=n),
         Measurement(
             name="latency_p50_ms",

@@ -5,6 +5,7 @@ from torch import nn
 from slimcast.export.make import Artifact, make_artifact
 from slimcast.measure.cost import count_macs, count_parameters
 from slimcast.measure.files import facts_of
+from slimcast.measure.kernels import integer_layers
 from slimcast.measure.report import measurements
 from slimcast.models.state import save_state
 from slimcast.pipeline.drafts import Draft, input_of, variant_name
@@ -29,6 +30,7 @@ def save(job: Job, index: int, draft: Draft, reporter: ScaledReporter) -> None:
         parameters=int(artifact.info.measurements["params"]),
         macs=int(artifact.info.measurements["macs"]),
         facts=facts,
+        integer=integer_layers(artifact.content, artifact.info.numeric_kind),
         fresh=artifact.fresh,
         machine=describe_machine(),
     )

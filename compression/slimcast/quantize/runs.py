@@ -1,13 +1,11 @@
 """Run a graph on images, one thread, as all methods do that compare answers."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 
-from slimcast.quantize.workspace import Workspace
 from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME
 
@@ -36,15 +34,6 @@ def values_of(model: onnx.ModelProto, names: Sequence[str], images: np.ndarray) 
     with batch_time():
         found = _session(open_model).run(list(names), {INPUT_NAME: images})
     return dict(zip(names, found, strict=True))
-
-
-def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph that ONNX Runtime really executes on this machine."""
-    with Workspace() as folder:
-        options = _options()
-        options.optimized_model_filepath = str(folder.path("optimized.onnx"))
-        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=_PROVIDERS)
-        return onnx.load(Path(options.optimized_model_filepath))
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

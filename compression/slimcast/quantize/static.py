@@ -11,10 +11,11 @@ import onnx
 
 from slimcast.errors import StepError
 from slimcast.measure.files import integer_share
+from slimcast.measure.kernels import executed_graph
 from slimcast.quantize.bias import correct_biases
 from slimcast.quantize.equalize import equalize
 from slimcast.quantize.qdq import Ranges, in_float, insert
-from slimcast.quantize.runs import logits_of, optimized
+from slimcast.quantize.runs import logits_of
 from slimcast.quantize.workspace import Workspace
 from slimcast.reporting import Reporter
 
@@ -99,7 +100,7 @@ def quantize(
 def _report(
     model: onnx.ModelProto, quantized: onnx.ModelProto, ranges: Ranges, plan: StaticPlan, reporter: Reporter
 ) -> None:
-    integer, layers = integer_share(optimized(quantized))
+    integer, layers = integer_share(executed_graph(quantized))
     reporter.log(f"Kept {ranges.title}; {integer} of {layers} convolutions and linear layers run in integers")
     if not integer:
         raise StepError("Quantization had no effect: ONNX Runtime runs no layer of this network in integers.")

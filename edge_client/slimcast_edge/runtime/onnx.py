@@ -86,7 +86,7 @@ class OnnxRuntime:
             )
 
 
-def session_options(threads: int) -> Any:
+def session_options(threads: int, kind: NumericKind = NumericKind.FLOAT32) -> Any:
     """Return the options with which everything that is run or measured is opened."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -96,14 +96,14 @@ def session_options(threads: int) -> Any:
     # Spinning threads would burn the battery, and the time of the camera's other threads, between two frames.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if kind is NumericKind.WEIGHT_ONLY:
+        # Unpack the weights once, at load. On a static int8 model this would turn the integer kernels off.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     return options
 
 
 def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
-    options = session_options(threads)
-    if info.numeric_kind is NumericKind.WEIGHT_ONLY:
-        # Unpack the weights once, at load. On a static int8 model this would turn the integer kernels off.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options = session_options(threads, info.numeric_kind)
     source = model if isinstance(model, bytes) else str(model)
     try:
         return onnxruntime.InferenceSession(source, options, providers=[PROVIDER])

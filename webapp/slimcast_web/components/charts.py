@@ -4,6 +4,7 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -13,6 +14,7 @@ from slimcast_web.services.runs import Curve
 from slimcast_web.services.tradeoffs import LATENCY, Cost, Point
 
 _CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+_BINS = 120
 KIND_TITLES = {
     "train": "Trained",
     "prune": "Pruned",
@@ -141,6 +143,32 @@ def _add_ring(figure: go.Figure, points: Sequence[Point], cost: Cost) -> None:
     )
 
 
+def weight_histogram(before: np.ndarray, after: np.ndarray, *, key: str) -> None:
+    """Draw how often which weight occurs: in float32 as an area, with fewer bits as lines."""
+    figure = go.Figure()
+    counts, edges = np.histogram(before, bins=_BINS)
+    after_counts, _ = np.histogram(after, bins=edges)
+    middles = (edges[:-1] + edges[1:]) / 2
+    colours = theme.SERIES_COLOURS
+    figure.add_scatter(
+        x=middles,
+        y=counts,
+        name="before",
+        fill="tozeroy",
+        line={"color": colours[0], "width": 1, "shape": "hvh"},
+    )
+    figure.add_bar(x=middles, y=after_counts, name="after", marker={"color": colours[1]}, opacity=0.6)
+    figure.update_layout(
+        height=280,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        xaxis={"title": "weight"},
+        yaxis={"title": "how many"},
+        bargap=0,
+    )
+    st.plotly_chart(figure, key=key, config=_CONFIG)
+
+
 def _hover(point: Point) -> str:
     rows = [f"<b>{html.escape(point.title)}</b>", f"run {html.escape(point.run.id)}"]
     texts = {
@@ -151,6 +179,7 @@ def _hover(point: Point) -> str:
         "params": ("parameters", figures.count),
         "macs": ("MACs", figures.count),
         "sparsity": ("sparsity", figures.percent),
+        "integer_share": ("in integer kernels", figures.percent),
         LATENCY: ("latency p50", figures.milliseconds),
         "latency_p90_ms": ("latency p90", figures.milliseconds),
     }

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import charts, navigation, notices, variant_view
-from slimcast_web.services import tradeoffs
+from slimcast_web.components import charts, layer_view, navigation, notices, variant_view
+from slimcast_web.services import layers, tradeoffs
 from slimcast_web.services.studio import Studio
 from slimcast_web.services.tradeoffs import COSTS, Point
 
@@ -35,7 +35,10 @@ def show() -> None:
     variant_view.against_baseline(tradeoffs.baseline(points, point), point)
     if note := tradeoffs.zeros_note(points, point):
         st.caption(note)
+    if note := tradeoffs.numbers_note(points, point):
+        st.markdown(note)
     _actions(points, point)
+    _layers(opened, points, point)
     variant_view.table(points, front)
     st.caption(
         "Accuracy on held-out images. MACs and parameters of the network before quantization. "
@@ -65,6 +68,23 @@ def _points(opened: Studio) -> list[Point]:
     except SlimcastError as error:
         notices.error(error)
         return []
+
+
+def _layers(opened: Studio, points: list[Point], point: Point) -> None:
+    if point.variant.numeric_kind == "float32":
+        return
+    with st.expander("Weights before and after", icon=":material/bar_chart:"):
+        if not st.toggle("Show", key=f"layers-{point.key}"):  # opening both files takes a moment
+            return
+        try:
+            changes = layers.layer_changes(opened, points, point)
+        except (SlimcastError, OSError) as error:
+            notices.error(error)
+            return
+        if changes:
+            layer_view.show(changes)
+        else:
+            st.caption("There is no variant in float32 to compare with.")
 
 
 def _actions(points: list[Point], point: Point) -> None:

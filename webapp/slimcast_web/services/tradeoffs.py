@@ -13,6 +13,17 @@ from slimcast_web.services.studio import Studio
 LATENCY = "latency_p50_ms"
 
 
+_NOTABLE = 1.05
+"""Times smaller or faster: less than that is within the noise of a measurement."""
+
+_TOO_SMALL = "what a call costs, or what stays in float, outweighs what integers save on this machine"
+_NOT_FASTER = {
+    "weight_only": "there are no kernels for such weights, so the runtime unpacks them to float once, at load",
+    "binary": "there are no kernels for one-bit weights, so the runtime unpacks them once, at load",
+    "float16": "this processor has no 16-bit kernels, so the runtime computes in 32 bits",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """A measured cost that accuracy can be drawn against."""
@@ -140,6 +151,39 @@ def zeros_note(points: Sequence[Point], point: Point) -> str:
         f"{figures.percent(share)} of this variant's weights are zero. Dense kernels gain no speed from "
         "scattered zeros, and the file keeps its size: only the compressed size shrinks."
     )
+
+
+def numbers_note(points: Sequence[Point], point: Point) -> str:
+    """Return what fewer bits are worth on the machine that measured; nothing for a variant in float32."""
+    before = last_float(points, point)
+    if point.variant.numeric_kind == "float32" or before is None:
+        return ""
+    sizes, times = _ratio(before, point, "size_bytes"), _ratio(before, point, LATENCY)
+    smaller, faster = (sizes or 1.0) > _NOTABLE, (times or 1.0) > _NOTABLE
+    verdict = {
+        (True, True): "Smaller and faster",
+        (True, False): "Smaller only",
+        (False, True): "Faster only",
+        (False, False): "Neither smaller nor faster",
+    }[smaller, faster]
+    share = point.measurement("integer_share")
+    running = ""
+    if share is not None and share.n:
+        running = f" {share.value * share.n:.0f} of {share.n} layers run in integer kernels."
+    why = "" if faster else f": {_NOT_FASTER.get(point.variant.numeric_kind, _TOO_SMALL)}"
+    return f"{verdict} than {before.variant.name}{why}.{running}"
+
+
+def last_float(points: Sequence[Point], point: Point) -> Point | None:
+    """Return the last variant in float32 before this one in the same run."""
+    found = [
+        other
+        for other in points
+        if other.run.id == point.run.id
+        and other.variant.step < point.variant.step
+        and other.variant.numeric_kind == "float32"
+    ]
+    return max(found, key=lambda other: other.variant.step, default=None)
 
 
 def csv_file(points: Sequence[Point]) -> tuple[str, str]:

@@ -11,12 +11,13 @@ from slimcast.data.choice import images_for_choice
 from slimcast.data.files import taken
 from slimcast.data.subset import subset
 from slimcast.measure.files import integer_share
+from slimcast.measure.kernels import executed_graph
 from slimcast.models.layers import check_patterns, matches, weighted_layers
 from slimcast.pipeline.drafts import Draft, float_graph
 from slimcast.pipeline.job import Job
 from slimcast.quantize.layer_errors import LayerError, layer_errors
 from slimcast.quantize.qdq import Ranges
-from slimcast.quantize.runs import logits_of, optimized
+from slimcast.quantize.runs import logits_of
 from slimcast.quantize.static import CANDIDATES, StaticPlan, quantize
 from slimcast.recipe import StaticQuantize
 from slimcast.reporting import QuietReporter, ScaledReporter
@@ -98,7 +99,7 @@ class _Budget:
             self._reporter.check_cancelled()
             attempt = self._try(title, plan)
             better = best is None or attempt.accuracy > best.accuracy
-            integer, _ = integer_share(optimized(attempt.graph))
+            integer, _ = integer_share(executed_graph(attempt.graph))
             loss = self._whole - attempt.accuracy
             rows.append((title, attempt.accuracy, loss, integer, "kept" if better else "no better"))
             self._tell(rows)
