@@ -31,8 +31,8 @@ class Measurement:
     """One figure, with all that makes it honest.
 
     Attributes:
-        name: accuracy, validation_accuracy, params, macs, size_bytes, compressed_bytes, sparsity, integer_share,
-            agreement, latency_p50_ms, latency_p90_ms, peak_rss_mb.
+        name: accuracy, validation_accuracy, params, macs, size_bytes, compressed_bytes, sparsity,
+            integer_share, agreement, latency_p50_ms, latency_p90_ms, peak_rss_mb.
         unit: "" for counts and fractions (accuracy and sparsity are fractions from 0 to 1), else SI.
         n: how many samples it rests on. spread: standard deviation over them, in `unit`; 0 where it is exact.
         machine: where it was measured; "" where that makes no difference.

@@ -163,9 +163,7 @@ def test_a_layer_alone_is_measured_by_the_kernels_that_a_network_runs(layer, num
 
 
 def test_no_conversion_of_numbers_is_timed_with_an_integer_layer():
-    kinds = [
-        node.op_type for node in executed_graph(onnx.load_from_string(write_layer(CONV, "int8"))).graph.node
-    ]
+    kinds = [node.op_type for node in executed_graph(write_layer(CONV, "int8")).graph.node]
     assert {"QuantizeLinear", "DequantizeLinear"}.isdisjoint(kinds)
 
 

@@ -24,8 +24,8 @@ steps:
 """
 NAMES = ["0-train", "1-prune", "2-finetune", "3-int8"]
 FIGURES = {
-    "accuracy", "params", "macs", "size_bytes", "compressed_bytes", "sparsity", "integer_share", "agreement", "latency_p50_ms",
-    "latency_p90_ms", "peak_rss_mb",
+    "accuracy", "params", "macs", "size_bytes", "compressed_bytes", "sparsity", "integer_share", "agreement",
+    "latency_p50_ms", "latency_p90_ms", "peak_rss_mb",
 }  # fmt: skip
 
 

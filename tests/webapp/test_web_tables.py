@@ -137,7 +137,7 @@ def _data(table: Table) -> dict:
             "int8",
             31_000,
             0.02,
-            ["Smaller and faster than 2-finetune.", "4 of 5 layers run in integer kernels"],
+            ["Smaller and faster than 2-finetune.", "4 of 5 layers run in integer"],
         ),
         ("int8", 31_000, 0.04, ["Smaller only than 2-finetune: what a call costs"]),
         ("weight_only", 15_000, 0.038, ["Smaller only", "no kernels for such weights"]),
@@ -150,13 +150,11 @@ def _data(table: Table) -> dict:
 def test_what_fewer_bits_are_worth_is_said_in_words(opened, numbers, size, latency, words):
     run = finished_run(opened.store)
     share = Measurement(name="integer_share", value=0.8, higher_is_better=True, n=5)
-    opened.store.save_variant(
-        Variant(
-            run_id=run.id, name="4-x", step=4, step_kind="quantize", numeric_kind=numbers, artifact=None,
-            measurements=(*measurements(0.95, size, 164_000, latency), share),
-        )
+    quantized = Variant(
+        run_id=run.id, name="4-x", step=4, step_kind="quantize", numeric_kind=numbers, artifact=None,
+        measurements=(*measurements(0.95, size, 164_000, latency), share),
     )  # fmt: skip
-    points = tradeoffs.points(opened, [run.id])
-    note = tradeoffs.numbers_note(points, points[-1])
+    point = tradeoffs.Point(run=run, variant=quantized)
+    note = tradeoffs.numbers_note([*tradeoffs.points(opened, [run.id]), point], point)
     assert bool(note) == bool(words)
     assert all(word in note for word in words)

@@ -78,7 +78,7 @@ def _layers(opened: Studio, points: list[Point], point: Point) -> None:
             return
         try:
             changes = layers.layer_changes(opened, points, point)
-        except (SlimcastError, OSError) as error:
+        except SlimcastError as error:
             notices.error(error)
             return
         if changes:

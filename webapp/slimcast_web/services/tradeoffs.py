@@ -18,7 +18,7 @@ _NOTABLE = 1.05
 
 _TOO_SMALL = "what a call costs, or what stays in float, outweighs what integers save on this machine"
 _NOT_FASTER = {
-    "weight_only": "there are no kernels for such weights, so the runtime unpacks them to float once, at load",
+    "weight_only": "there are no kernels for such weights, so the runtime unpacks them to float at load",
     "binary": "there are no kernels for one-bit weights, so the runtime unpacks them once, at load",
     "float16": "this processor has no 16-bit kernels, so the runtime computes in 32 bits",
 }
