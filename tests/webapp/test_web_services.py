@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from slimcast.catalog import DATA, MODELS
+from slimcast.catalog import DATA, MODELS, QUANTIZERS
 from slimcast.errors import FleetError, RunNotFound, RunStateError
 from slimcast.recipe import parse_recipe
 from slimcast.records import EventKind, RunState
@@ -30,7 +30,8 @@ class TestCompress:
         "changed",
         [
             Draft(keep_macs=100),
-            Draft(int8=False),
+            Draft(quantize=""),
+            *(Draft(quantize=method) for method in QUANTIZERS.names()),
             Draft(rounds=1),
             Draft(criterion="taylor"),
             Draft(distill=False, finetune_rate=0.0),

@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from slimcast.catalog import CRITERIA, DATA, MODELS
+from slimcast.catalog import CRITERIA, DATA, MODELS, QUANTIZERS
+from slimcast.recipe.quantizing import DEFAULT_METHOD
 from slimcast_web.services import compress
 from slimcast_web.services.compress import Draft
 
@@ -131,14 +132,22 @@ def _form(folders: Sequence[str], weights_of: Callable[[str], Sequence[str]]) ->
         on_change=_form_changed,
         help="MACs are multiply-accumulates, the arithmetic that one image costs. 100 % means no pruning.",
     )
-    st.toggle(
-        "Quantize to int8 at the end",
-        key="draft-int8",
-        on_change=_form_changed,
-        help="Weights and activations in 8 bits: a quarter of the bytes, and integer kernels on the device.",
+    st.selectbox(
+        "Quantize at the end",
+        ["", *_by_use(QUANTIZERS.names())],
+        format_func=lambda n: QUANTIZERS[n].title if n else "No: keep 32-bit floats",
+        help="Static int8 is what a camera's processor is fastest with; fewer bits make the file smaller.",
+        **_field("quantize"),
     )
+    if method := st.session_state["draft-quantize"]:
+        st.caption(QUANTIZERS[method].description)
     with st.expander("Advanced", icon=":material/tune:"):
         _advanced()
+
+
+def _by_use(methods: Sequence[str]) -> list[str]:
+    """Return the methods with the default first."""
+    return sorted(methods, key=lambda name: name != DEFAULT_METHOD)
 
 
 def _with(options: Sequence[str], chosen: str) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from slimcast.catalog import DATA
+from slimcast.catalog import DATA, QUANTIZERS
 from slimcast.errors import RecipeError
-from slimcast.recipe import Recipe, load_recipe, parse_recipe
+from slimcast.recipe import QuantizeStep, Recipe, load_recipe, parse_recipe
+from slimcast.recipe.quantizing import DEFAULT_METHOD
 from slimcast.recipe.trust import code_problems
 from slimcast.records import Run
 from slimcast_web.services.studio import Studio
@@ -25,6 +26,7 @@ class Draft:
         path: folder of the images, for data that need one; relative ones lie below the data root.
         keep_macs: share of the multiply-accumulates that remains, in per cent; 100 means no pruning.
         criterion: which channels go first, a name in the catalog.
+        quantize: how the network is brought to few bits, a name in the catalog; "" means not at all.
         rounds: pruning rounds. between_epochs: training between them. round_to: channels come in multiples.
         finetune_epochs: training after pruning; finetune_rate: its learning rate, 0 means the network's own.
         image_size: pixels; 0 means the data's own. train_samples: 0 means all.
@@ -38,7 +40,7 @@ class Draft:
     path: str = ""
     keep_macs: int = 40
     criterion: str = "l2"
-    int8: bool = True
+    quantize: str = "static"
     epochs: float = 15.0
     rounds: int = 2
     between_epochs: float = 3.0
@@ -57,7 +59,7 @@ class Draft:
         # timm's names have a colon, which the name of a recipe may not have.
         parts = [re.sub(r"[^A-Za-z0-9_.-]+", "-", self.model), self.data]
         parts += [f"{self.keep_macs}pct"] if self.keep_macs < 100 else []
-        parts += ["int8"] if self.int8 else []
+        parts += [_label(self.quantize)] if self.quantize else []
         return "-".join(parts)
 
 
@@ -169,8 +171,9 @@ def _document(draft: Draft) -> dict[str, Any]:
     ]
     if draft.keep_macs < 100:
         steps += [_prune(draft), _finetune(draft)]
-    if draft.int8:
-        steps.append({"kind": "quantize"})
+    if draft.quantize:
+        method = {} if draft.quantize == DEFAULT_METHOD else {"method": draft.quantize}
+        steps.append({"kind": "quantize"} | method)
     return {
         "version": 1,
         "name": draft.name,
@@ -214,6 +217,12 @@ def _finetune(draft: Draft) -> dict[str, Any]:
     return step
 
 
+def _label(method: str) -> str:
+    """Return what the numbers of a method's artifact are called: ``int8``."""
+    step: QuantizeStep = QUANTIZERS[method].load()(kind="quantize", method=method)
+    return step.label
+
+
 def _short(number: float) -> float:
     """Return a whole number without its ``.0``: the recipe is there to be read."""
     return int(number) if number == int(number) else number
@@ -221,7 +230,7 @@ def _short(number: float) -> float:
 
 def _guess(recipe: Recipe) -> Draft:
     """Read off what the form can show; whether that is all is for the caller to check."""
-    found: dict[str, Any] = {"keep_macs": 100, "int8": False}
+    found: dict[str, Any] = {"keep_macs": 100, "quantize": ""}
     samples = recipe.data.train_samples
     for step in recipe.steps:
         if step.kind == "train":
@@ -234,8 +243,8 @@ def _guess(recipe: Recipe) -> Draft:
         elif step.kind == "finetune":
             found |= {"finetune_epochs": step.epochs, "distill": step.distill is not None}
             found["finetune_rate"] = step.learning_rate or 0.0
-        else:
-            found["int8"] = True
+        elif step.kind == "quantize":
+            found["quantize"] = step.method
     return Draft(
         model=recipe.model.name,
         weights=recipe.model.weights,
