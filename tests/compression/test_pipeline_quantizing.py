@@ -18,9 +18,9 @@ steps:
   - {kind: train, epochs: 3, batch_size: 32}
   - {kind: quantize, METHOD}
 """
-KINDS = {"static": "int8", "dynamic": "int8", "float16": "float16"}
-LABELS = {"static": "int8", "dynamic": "int8", "float16": "float16"}
-SMALLER = {"static": 0.4, "dynamic": 0.4, "float16": 0.6}
+KINDS = {"static": "int8", "qat": "int8", "dynamic": "int8", "float16": "float16"}
+LABELS = {"static": "int8", "qat": "int8-qat", "dynamic": "int8", "float16": "float16"}
+SMALLER = {"static": 0.4, "qat": 0.4, "dynamic": 0.4, "float16": 0.6}
 """Bytes beside the float artifact's: about eight kilobytes of both are no weights."""
 
 

@@ -14,6 +14,16 @@ QUANTIZERS: Registry[KindInfo] = Registry(
             citation="Wu et al., Integer Quantization for Deep Learning Inference, 2020, arXiv:2004.09602",
         ),
         KindInfo(
+            name="qat",
+            title="Quantization-aware training",
+            description="int8 as of static, after training in front of its roundings; for what static loses.",
+            impl="slimcast.recipe:QatQuantize",
+            citation="Jacob et al., Quantization and Training of Neural Networks for Efficient "
+            "Integer-Arithmetic-Only Inference, CVPR 2018, arXiv:1712.05877; Krishnamoorthi 2018, "
+            "arXiv:1806.08342; Nagel et al., A White Paper on Neural Network Quantization, 2021, "
+            "arXiv:2106.08295",
+        ),
+        KindInfo(
             name="dynamic",
             title="Dynamic int8",
             description="int8 weights of linear layers, whose inputs are quantized anew for each image; "

@@ -1,8 +1,8 @@
 """Put QuantizeLinear/DequantizeLinear pairs into a float graph with ONNX Runtime's quantizer."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -53,6 +53,7 @@ def insert(
     activations: str,
     keep: Collection[str],
     folder: Workspace,
+    chosen: Mapping[str, Any] | None = None,
 ) -> onnx.ModelProto:
     """Return the graph with pairs around everything that ONNX Runtime computes in integers.
 
@@ -63,6 +64,7 @@ def insert(
         activations: ``int8`` or ``uint8``.
         keep: names of layers that stay in float, besides the first convolution.
         folder: for files; ranges found in it once are not looked for again.
+        chosen: ranges that are known, as `slimcast.quantize.grids.overrides` writes them.
 
     Raises:
         StepError: the quantizer fails, or a weight is no number.
@@ -87,7 +89,7 @@ def insert(
                 nodes_to_exclude=sorted(in_float(model, keep)),
                 calibrate_method=_METHODS[ranges.method],
                 calibration_cache_path=folder.path(f"{ranges.method}.json"),
-                extra_options={"CalibPercentile": _PERCENTILE},
+                extra_options={"CalibPercentile": _PERCENTILE, "TensorQuantOverrides": dict(chosen or {})},
             )
     except Exception as error:  # the quantizer raises whatever its parts raise
         raise StepError(f"ONNX Runtime's quantizer failed ({ranges.title}): {error}") from error

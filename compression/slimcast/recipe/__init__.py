@@ -8,7 +8,13 @@ from slimcast.recipe.factorize import FactorizeStep
 from slimcast.recipe.netadapt import NetAdaptStep, NetAdaptTarget
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
-from slimcast.recipe.quantizing import DynamicQuantize, Float16Quantize, QuantizeStep, StaticQuantize
+from slimcast.recipe.quantizing import (
+    DynamicQuantize,
+    Float16Quantize,
+    QatQuantize,
+    QuantizeStep,
+    StaticQuantize,
+)
 from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
@@ -26,6 +32,7 @@ __all__ = [
     "NetAdaptTarget",
     "PruneStep",
     "PruneTarget",
+    "QatQuantize",
     "QuantizeStep",
     "Recipe",
     "Regularize",

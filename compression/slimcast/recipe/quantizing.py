@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from slimcast.recipe.part import Part
+from slimcast.recipe.training import Distillation
 
 DEFAULT_METHOD = "static"
 
@@ -51,6 +52,53 @@ class StaticQuantize(QuantizeStep):
     )
 
 
+class QatQuantize(QuantizeStep):
+    """Train in front of the roundings of int8, with ranges that are learnt; ends as `static` does."""
+
+    method: Literal["qat"]
+    weights: Literal["int8"] = "int8"
+    activations: Literal["int8", "uint8"] = Field(
+        default="uint8", description="As of `static`: uint8 has integer kernels everywhere."
+    )
+    calibration_samples: int = Field(
+        default=256, ge=8, le=100_000, description="Training images for the ranges to begin with."
+    )
+    keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers that stay in float.")
+    epochs: float = Field(default=3, gt=0, le=1000)
+    batch_size: int = Field(default=128, ge=1, le=65536)
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="Peak; without a value, a tenth of the network's own default."
+    )
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    learn_statistics: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of the training in which batch norms learn statistics; then they keep them.",
+    )
+    learn_ranges: float = Field(
+        default=0.67,
+        ge=0,
+        le=1,
+        description="Share of the training in which ranges of activations are learnt; then they keep them.",
+    )
+    distill: Distillation | None = Field(
+        default=Distillation(), description="Learn from a float network as well: logits only."
+    )
+
+    @field_validator("distill")
+    @classmethod
+    def _learns_logits(cls, distill: Distillation | None) -> Distillation | None:
+        if distill is not None and distill.features:
+            raise ValueError("features cannot be matched with rounded ones; leave distill.features out")
+        return distill
+
+    @property
+    def label(self) -> str:
+        """Return how the variant is called behind the number of its step."""
+        return "int8-qat"
+
+
 class DynamicQuantize(QuantizeStep):
     """Store linear layers in 8-bit integers, and find the ranges of their inputs anew for each image."""
 
@@ -79,6 +127,7 @@ def method_of(step: Any) -> str:
 
 AnyQuantizeStep = Annotated[
     Annotated[StaticQuantize, Tag("static")]
+    | Annotated[QatQuantize, Tag("qat")]
     | Annotated[DynamicQuantize, Tag("dynamic")]
     | Annotated[Float16Quantize, Tag("float16")],
     Discriminator(method_of),

@@ -8,7 +8,7 @@ from torch import nn
 
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing import after_training, static
+from slimcast.pipeline.quantizing import after_training, qat, static
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
 
@@ -30,6 +30,7 @@ class QuantizeMethod:
 
 METHODS: dict[str, QuantizeMethod] = {
     "static": QuantizeMethod(run=static.run_static),
+    "qat": QuantizeMethod(run=qat.run_qat, epochs=qat.epochs_of),
     "dynamic": QuantizeMethod(run=after_training.run_dynamic),
     "float16": QuantizeMethod(run=after_training.run_float16),
 }
