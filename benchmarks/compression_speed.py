@@ -23,7 +23,7 @@ from slimcast.export.artifact import pack
 from slimcast.export.onnx_export import export_onnx
 from slimcast.measure.quality import agreement, logits_of
 from slimcast.models.build import NetworkSpec, build
-from slimcast.quantize.static import quantize
+from slimcast.quantize.static import StaticPlan, quantize
 from slimcast.reporting import SilentReporter
 from slimcast.train.fit import fit
 from slimcast.train.plan import TrainingPlan
@@ -62,7 +62,7 @@ def main():
     fit(model, data, TrainingPlan(epochs=arguments.epochs, batch_size=64), reporter=quiet)
     size = InputSpec(height=SIDE, width=SIDE, channels=1)
     graph = export_onnx(model, size=size, mean=data.mean, std=data.std, classes=10)
-    int8 = quantize(graph, data.train_images, activations="uint8", samples=64, seed=0, reporter=quiet)
+    int8 = quantize(graph, data.train_images, StaticPlan(samples=64), reporter=quiet)
     runtimes = {}
     files = {}
     for name, proto, kind in (
