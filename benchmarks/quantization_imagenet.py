@@ -168,9 +168,8 @@ def show(report, *, as_json):
         layers = report["integer_layers"].get(name)
         kernels = f"{layers[0]} of {layers[1]} layers in integers" if layers else ""
         same = report["same_answer_as_float"][name]
-        print(
-            f"{name:16} {p50:7.2f} ms  {p50 / times['float']:5.2f} of float  {top1}  same {same:.1%}  {kernels}"
-        )
+        share = p50 / times["float"]
+        print(f"{name:16} {p50:7.2f} ms  {share:5.2f} of float  {top1}  same {same:.1%}  {kernels}")
     print(f"residual adds in integers: {report['adds'][0]} of {report['adds'][1]}")
     for key in ("nncf_onnx_error", "ort_default_error"):
         if key in report:

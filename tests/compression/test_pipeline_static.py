@@ -6,7 +6,7 @@ import pytest
 
 from slimcast.errors import StepError
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing import static
+from slimcast.pipeline.quantizing import budget, static
 from slimcast.recipe import StaticQuantize, parse_recipe
 from slimcast.reporting import ScaledReporter
 from support_engine import LENET, MemoryStore, RecordingReporter, digits, trained_lenet
@@ -66,18 +66,21 @@ def test_a_budget_that_holds_at_once_tries_nothing_else(tmp_path):
 
 def test_a_budget_that_nothing_meets_ends_with_the_best_and_says_so(tmp_path, monkeypatch):
     accuracies = iter([1.0, *(0.5 + i / 100 for i in range(40))])
-    monkeypatch.setattr(static._Budget, "_accuracy", lambda _self, _graph: next(accuracies))
+    monkeypatch.setattr(budget.Budget, "_accuracy", lambda _self, _graph: next(accuracies))
     draft, reporter = _run(tmp_path, max_loss=0.001)
     _, rows = reporter.tables["0-fixes"]
     titles = [row[0] for row in rows]
     assert titles[0] == "best ranges by logits"
     assert titles[5:8] == ["equalized", "equalized, biases corrected", "biases corrected"]
-    assert [title.count(",") for title in titles[8:]] == [0, 1], "one and two layers in float"
+    assert [title.count(",") for title in titles[8:-1]] == [0, 1], "one and two layers in float"
+    assert titles[-1] == "quantization-aware training"
     layers, errors = reporter.tables["0-layers"]
     assert layers == ("layer", "error", "same_answers")
     assert [row[1] for row in errors] == sorted((row[1] for row in errors), reverse=True)
     assert {row[0] for row in errors} == {"conv2", "fc1", "fc2", "fc3"}
-    assert [text for level, text in reporter.logs if level == "warning" and "train with method qat" in text]
+    assert [
+        text for level, text in reporter.logs if level == "warning" and "train longer with method qat" in text
+    ]
     assert draft.kind == "int8"
 
 
