@@ -106,7 +106,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file():
             "{kind: train, epochs: 2}",
             "{kind: finetune}",
             "budgets.accuracy_drop",
-            "begins with a step 'train'",
+            "needs a baseline",
         ),
         ("[accuracy, size_bytes]", "[accuracy_drop]", "objectives.0", "unknown measurement"),
     ],
@@ -200,6 +200,7 @@ def test_measures_have_the_direction_of_the_measurements():
         parameters=1,
         macs=1,
         facts=FileFacts(size_bytes=1, compressed_bytes=1, sparsity=0),
+        integer=(1, 2),
         fresh=FreshRun(logits=np.zeros((1, 2)), latency=latency, peak_rss_mb=1),
         machine="",
     )

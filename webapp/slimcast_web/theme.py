@@ -3,6 +3,7 @@
 from typing import Any
 
 CATEGORY_COLOURS = {
+    "baseline": "#000000",
     "train": "#0072B2",
     "prune": "#E69F00",
     "netadapt": "#F0E442",
@@ -14,6 +15,7 @@ CATEGORY_COLOURS = {
 """By kind of step; from Okabe and Ito's palette. Charts also give each its own marker shape."""
 
 MARKERS = {
+    "baseline": "circle-open",
     "train": "circle",
     "prune": "diamond",
     "netadapt": "triangle-down",

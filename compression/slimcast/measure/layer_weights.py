@@ -16,6 +16,13 @@ from slimcast_edge.runtime.onnx import PROVIDER, session_options
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
+def float_layers(content: bytes) -> set[str]:
+    """Return the names of convolutions and linear layers whose weights an artifact stores in float32."""
+    graph = onnx.load_from_string(content).graph
+    floats = {item.name for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT}
+    return {node.name for node in graph.node if node.op_type in _WEIGHTED and node.input[1] in floats}
+
+
 def layer_weights(content: bytes) -> dict[str, np.ndarray]:
     """Return the weights of each convolution and linear layer as floats, by the layer's name.
 

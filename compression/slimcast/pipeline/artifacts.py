@@ -8,7 +8,7 @@ from slimcast.measure.files import facts_of
 from slimcast.measure.kernels import integer_layers
 from slimcast.measure.report import measurements
 from slimcast.models.state import save_state
-from slimcast.pipeline.drafts import Draft, input_of, variant_name
+from slimcast.pipeline.drafts import Draft, input_of, step_kind, variant_name
 from slimcast.pipeline.job import Job
 from slimcast.records import Checkpoint, Variant
 from slimcast.reporting import ScaledReporter
@@ -19,6 +19,9 @@ from slimcast_edge.bench import describe_machine
 
 def save(job: Job, index: int, draft: Draft, reporter: ScaledReporter) -> None:
     """Measure what the step has left; keep variant and checkpoint.
+
+    Args:
+        index: of the step; `BASELINE_STEP` for the network that the run was given.
 
     Raises:
         StepError: the artifact does not do what the network does.
@@ -39,7 +42,7 @@ def save(job: Job, index: int, draft: Draft, reporter: ScaledReporter) -> None:
         run_id=job.run_id,
         name=name,
         step=index,
-        step_kind=job.recipe.steps[index].kind,
+        step_kind=step_kind(job, index),
         numeric_kind=artifact.info.numeric_kind.value,
         artifact=job.store.artifacts.put(artifact.content),
         measurements=figures,

@@ -10,6 +10,10 @@ from slimcast.pipeline.job import Job
 from slimcast.recipe import QuantizeStep
 from slimcast_edge.artifact import InputSpec, NumericKind
 
+BASELINE_STEP = -1
+BASELINE = "baseline"
+"""Index and name of what comes before all steps: trained weights that a run was given."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
@@ -48,7 +52,14 @@ def float_draft(job: Job, model: nn.Module) -> Draft:
     return Draft(model=model, graph=float_graph(job, model), kind=NumericKind.FLOAT32)
 
 
+def step_kind(job: Job, index: int) -> str:
+    """Return of what kind a step is; ``baseline`` for the network that the run was given."""
+    return BASELINE if index == BASELINE_STEP else job.recipe.steps[index].kind
+
+
 def variant_name(job: Job, index: int) -> str:
     """Return what the variant of a step is called."""
+    if index == BASELINE_STEP:
+        return BASELINE
     step = job.recipe.steps[index]
     return f"{index}-{step.label if isinstance(step, QuantizeStep) else step.kind}"

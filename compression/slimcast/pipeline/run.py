@@ -5,7 +5,7 @@ from torch import nn
 
 from slimcast.data.images import describe
 from slimcast.pipeline.artifacts import save, save_checkpoint
-from slimcast.pipeline.drafts import Draft, float_draft
+from slimcast.pipeline.drafts import BASELINE_STEP, Draft, float_draft
 from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
 from slimcast.pipeline.steps import RUNNERS
 from slimcast.pipeline.teachers import check_teachers
@@ -16,6 +16,7 @@ from slimcast.settings import Settings
 from slimcast.timing import BATCHES, EXPORT, part_time, running_stopwatch
 
 _LOADING_SHARE = 0.02
+_BASELINE_SHARE = (0.01, 0.02)  # of the progress bar
 _STEP_OVERHEAD = 0.5  # of an epoch: export and measurements after each step
 _WORK_SHARE = 0.85  # of a step; the rest is its artifact
 
@@ -48,6 +49,9 @@ def _run_steps(
     reporter.check_cancelled()
     done = _finished_steps(job)
     model = initial(job, reporter) if done == 0 else restore(job, done - 1)
+    if done == 0 and _has_baseline(job):
+        with part_time(EXPORT):
+            save(job, BASELINE_STEP, float_draft(job, model), ScaledReporter(reporter, *_BASELINE_SHARE))
     bounds = _progress_bounds(recipe)
     for index, step in enumerate(recipe.steps):
         if index < done:
@@ -59,6 +63,12 @@ def _run_steps(
         reporter.step(index, step.kind, "finished")
     reporter.progress(1.0, "Finished")
     return store.variants(run_id)
+
+
+def _has_baseline(job: Job) -> bool:
+    """Return whether the run begins with a trained network, which nobody has measured yet."""
+    given = job.recipe.model.weights != "none" and job.recipe.steps[0].kind != "train"
+    return given and all(item.step != BASELINE_STEP for item in job.store.checkpoints(job.run_id))
 
 
 def _finished_steps(job: Job) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slimcast.errors import RecipeError
+from slimcast.recipe import Recipe
 from slimcast.search.document import Choices, Range, SearchDocument
 from slimcast.search.measures import ACCURACY_DROP, BUDGETS, MEASURES, OBJECTIVES
 from slimcast.search.space import DROP, KEEP, corners, is_step, label, recipe_of
@@ -98,15 +99,18 @@ def _corners(search: SearchDocument) -> Problems:
         except RecipeError as error:
             problems += [_blame(found, values) for found in error.problems]
             continue
-        if ACCURACY_DROP in search.budgets and recipe.steps[0].kind != "train":
+        if ACCURACY_DROP in search.budgets and not _has_baseline(recipe):
             problems.append(
                 (
                     f"budgets.{ACCURACY_DROP}",
-                    "needs a recipe that begins with a step 'train': what that leaves is the baseline. "
-                    "For given weights set a budget for accuracy instead, which is at least that",
+                    "needs a baseline: a recipe that begins with trained weights or with a step 'train'",
                 )
             )
     return list(dict.fromkeys(problems))
+
+
+def _has_baseline(recipe: Recipe) -> bool:
+    return recipe.steps[0].kind == "train" or recipe.model.weights != "none"
 
 
 def _blame(found: tuple[str, str], values: Mapping[str, Any]) -> tuple[str, str]:

@@ -56,7 +56,7 @@ def figures_of(variant: Variant) -> dict[str, float]:
 
 
 def baseline_step(recipe: Recipe) -> int:
-    """Return the last of the leading `train` steps, which leaves the baseline; -1 where there is none."""
+    """Return the last of the leading `train` steps, which leaves the baseline; -1 for given weights."""
     kinds = [step.kind for step in recipe.steps]
     return next((index for index, kind in enumerate(kinds) if kind != "train"), len(kinds)) - 1
 

@@ -16,6 +16,7 @@ from slimcast_web.services.tradeoffs import LATENCY, Cost, Point
 _CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 _BINS = 120
 KIND_TITLES = {
+    "baseline": "As given",
     "train": "Trained",
     "prune": "Pruned",
     "netadapt": "Adapted",

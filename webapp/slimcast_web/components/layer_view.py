@@ -23,9 +23,9 @@ def show(changes: Sequence[LayerChange]) -> None:
             [
                 {
                     "layer": change.name,
-                    "weights": change.after.size,
-                    "different values": change.values,
                     "change, %": change.error * 100,
+                    "values": change.values,
+                    "weights": change.after.size,
                 }
                 for change in changes
             ],

@@ -8,6 +8,9 @@ from slimcast_web.components import charts
 from slimcast_web.services import figures, tradeoffs
 from slimcast_web.services.tradeoffs import LATENCY, Point
 
+_SHOWN = 0.005
+"""The least relative change that is shown: less would read as 0 %."""
+
 
 def table(points: Sequence[Point], front: Sequence[Point]) -> None:
     """Show all variants with their figures; units stand in the heads of the columns."""
@@ -58,7 +61,9 @@ def title(point: Point, several: bool) -> str:
 def _cost(label: str, base: Point | None, point: Point, name: str, text: Callable[[float], str]) -> None:
     value = point.value(name)
     before = base.value(name) if base is not None else None
-    change = f"{(value / before - 1) * 100:+.0f} %" if value is not None and before else None
+    change = None
+    if value is not None and before and abs(value / before - 1) >= _SHOWN:
+        change = f"{(value / before - 1) * 100:+.0f} %"
     st.metric(label, text(value) if value is not None else "–", change, delta_color="inverse", border=True)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slimcast.measure.layer_weights import layer_weights
+from slimcast.measure.layer_weights import float_layers, layer_weights
 from slimcast_web.services.studio import Studio
 from slimcast_web.services.tradeoffs import Point, last_float
 
@@ -15,8 +15,8 @@ class LayerChange:
     """One layer before and after: its weights, and the root mean square of their change beside their own.
 
     Attributes:
-        error: 0 where the layer stayed as it was.
         values: how many different values the weights have afterwards.
+        stayed: whether the weights are still in float32.
     """
 
     name: str
@@ -24,11 +24,7 @@ class LayerChange:
     after: np.ndarray
     error: float
     values: int
-
-    @property
-    def stayed(self) -> bool:
-        """Whether the layer is still in float."""
-        return self.error == 0
+    stayed: bool
 
 
 def layer_changes(studio: Studio, points: Sequence[Point], point: Point) -> list[LayerChange]:
@@ -41,18 +37,20 @@ def layer_changes(studio: Studio, points: Sequence[Point], point: Point) -> list
         return []
     if not point.variant.artifact or not source.variant.artifact:
         return []
-    before, after = (
-        layer_weights(studio.store.artifacts.local_path(sha).read_bytes())
+    old, new = (
+        studio.store.artifacts.local_path(sha).read_bytes()
         for sha in (source.variant.artifact, point.variant.artifact)
     )
+    before, after, stayed = layer_weights(old), layer_weights(new), float_layers(new)
     return [
-        _change(name, before[name], weights)
+        _change(name, before[name], weights, stayed=name in stayed)
         for name, weights in after.items()
         if name in before and before[name].shape == weights.shape
     ]
 
 
-def _change(name: str, before: np.ndarray, after: np.ndarray) -> LayerChange:
+def _change(name: str, before: np.ndarray, after: np.ndarray, *, stayed: bool) -> LayerChange:
     size = float(np.sqrt(np.mean(before.astype(np.float64) ** 2)))
     error = float(np.sqrt(np.mean((after.astype(np.float64) - before) ** 2))) / max(size, 1e-30)
-    return LayerChange(name=name, before=before, after=after, error=error, values=len(np.unique(after)))
+    values = len(np.unique(after))
+    return LayerChange(name=name, before=before, after=after, error=error, values=values, stayed=stayed)
