@@ -41,5 +41,37 @@ QUANTIZERS: Registry[KindInfo] = Registry(
             citation="IEEE 754-2008, binary16; Micikevicius et al., Mixed Precision Training, ICLR 2018, "
             "arXiv:1710.03740",
         ),
+        KindInfo(
+            name="binary",
+            title="Binary weights",
+            description="One bit for each weight and a scale for each channel, 8-bit activations, trained; "
+            "much smaller, and as fast as int8: no processor has 1-bit convolutions.",
+            impl="slimcast.recipe:BinaryQuantize",
+            citation="Rastegari et al., XNOR-Net, ECCV 2016, arXiv:1603.05279; Courbariaux et al., "
+            "Binarized Neural Networks, 2016, arXiv:1602.02830",
+        ),
+        KindInfo(
+            name="dorefa",
+            title="DoReFa",
+            description="Weights of 2, 4 or 8 bits without a zero, activations of 2, 4 or 8, trained.",
+            impl="slimcast.recipe:DorefaQuantize",
+            citation="Zhou et al., DoReFa-Net: Training Low Bitwidth Convolutional Neural Networks with Low "
+            "Bitwidth Gradients, 2016, arXiv:1606.06160",
+        ),
+        KindInfo(
+            name="pact",
+            title="PACT",
+            description="Weights as with DoReFa; where activations are cut off is learnt.",
+            impl="slimcast.recipe:PactQuantize",
+            citation="Choi et al., PACT: Parameterized Clipping Activation for Quantized Neural Networks, "
+            "2018, arXiv:1805.06085",
+        ),
+        KindInfo(
+            name="wrpn",
+            title="WRPN",
+            description="Clipped weights of 2, 4 or 8 bits with a zero, activations of 2, 4 or 8, trained.",
+            impl="slimcast.recipe:WrpnQuantize",
+            citation="Mishra et al., WRPN: Wide Reduced-Precision Networks, ICLR 2018, arXiv:1709.01134",
+        ),
     ],
 )

@@ -12,6 +12,10 @@ _PROBED = 64
 _SAFETY = 4.0
 _FLOAT_TOLERANCE = 1e-3  # of the logits' range: other kernels sum in another order
 _INT8_TOLERANCE = 0.05  # of the logits' range, at least: about six steps of an eight-bit output
+_INTEGER_KINDS = {NumericKind.INT8, NumericKind.BINARY}
+_SHARE = 1 / 16  # of the artifact, for the samples' images; but two of them at least
+_FEWEST = 2
+_WEIGHED = 200  # clear cases whose images' sizes are compared
 
 
 def choose_golden(
@@ -41,9 +45,9 @@ def choose_golden(
     plain = _unoptimized_logits(content, probed)
     spread = float(np.ptp(logits[:_PROBED]))
     moved = float(np.abs(plain - logits[:_PROBED]).max())
-    share = _INT8_TOLERANCE if kind is NumericKind.INT8 else _FLOAT_TOLERANCE
+    share = _INT8_TOLERANCE if kind in _INTEGER_KINDS else _FLOAT_TOLERANCE
     tolerance = float(f"{max(_SAFETY * moved, share * spread):.4g}")
-    chosen = _clear_cases(labels, logits, tolerance)
+    chosen = _small_ones(images, labels, _clear_cases(labels, logits, tolerance), len(content) * _SHARE)
     golden = Golden(
         samples=[GoldenSample.from_pixels(images[i], logits[i]) for i in chosen], tolerance=tolerance
     )
@@ -60,7 +64,7 @@ def choose_golden(
 
 
 def _clear_cases(labels: np.ndarray, logits: np.ndarray, tolerance: float) -> np.ndarray:
-    """Return indices of right, clear answers of different classes."""
+    """Return indices of right and clear answers, or of the clearest ones where none is clear."""
     ordered = np.sort(logits, 1)
     margin = ordered[:, -1] - ordered[:, -2]
     right = logits.argmax(1) == labels
@@ -71,15 +75,38 @@ def _clear_cases(labels: np.ndarray, logits: np.ndarray, tolerance: float) -> np
             raise StepError(
                 "The artifact gives no right answer on the held-out images: there is nothing to check."
             )
-    chosen: list[int] = []
-    seen: set[int] = set()
+    return candidates[right[candidates]]
+
+
+def _small_ones(images: np.ndarray, labels: np.ndarray, candidates: np.ndarray, most: float) -> np.ndarray:
+    """Return the first candidates of different classes; where they take more bytes than `most`, small ones.
+
+    Beside weights of one bit, four photographs of 32 x 32 pixels would be a fifth of the file.
+    """
+    chosen = _of_different_classes(labels, candidates)
+    sizes = [_size(images[index]) for index in chosen]
+    if sum(sizes) <= most or len(chosen) <= _FEWEST:
+        return chosen
+    weighed = candidates[:_WEIGHED]
+    size_of = {int(index): _size(images[index]) for index in weighed}
+    chosen = _of_different_classes(labels, np.asarray(sorted(size_of, key=size_of.__getitem__)))
+    while len(chosen) > _FEWEST and sum(size_of[int(index)] for index in chosen) > most:
+        chosen = chosen[:-1]
+    return chosen
+
+
+def _of_different_classes(labels: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    chosen: dict[int, int] = {}
     for index in candidates:
-        if int(labels[index]) not in seen and right[index]:
-            seen.add(int(labels[index]))
-            chosen.append(int(index))
+        chosen.setdefault(int(labels[index]), int(index))
         if len(chosen) == COUNT:
             break
-    return np.asarray(chosen)
+    return np.asarray(list(chosen.values()))
+
+
+def _size(pixels: np.ndarray) -> int:
+    """Return how many bytes an image, uint8 (H, W, C), takes in a description."""
+    return len(GoldenSample.from_pixels(pixels, np.zeros(1)).image)
 
 
 def _unoptimized_logits(content: bytes, images: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, check_fits
 from slimcast.models.factors import Description, describe, factorized, restored
+from slimcast.models.lowbit import describe_lowbit, lowbit_layers, put_described
 
 _KEY = "slimcast"
 
@@ -29,6 +30,8 @@ def save_state(model: nn.Module, spec: NetworkSpec) -> bytes:
     structure: dict[str, Any] = {"format": 1, "network": spec.to_dict(), "groups": groups}
     if factors := {name: describe(module) for name, module in factorized(model).items()}:
         structure["factors"] = factors
+    if few := {name: describe_lowbit(layer) for name, layer in lowbit_layers(model).items()}:
+        structure["lowbit"] = few
     return save(tensors, metadata={_KEY: json.dumps(structure, sort_keys=True)})
 
 
@@ -46,10 +49,12 @@ def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
         spec = NetworkSpec(**structure["network"])
         groups: dict[str, int] = structure["groups"]
         factors: dict[str, Description] = dict(structure.get("factors", {}))
+        few: dict[str, dict[str, Any]] = dict(structure.get("lowbit", {}))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is no checkpoint of Slimcast, or it is damaged: {error}") from error
     model = build(spec)
     _put_factors(model, factors)
+    put_described(model, few)
     _refit(model, tensors, groups)
     check_fits(model, tensors, str(path))
     model.load_state_dict(tensors)

@@ -5,31 +5,37 @@ Torch-free, so that pages and the command line can check a recipe without loadin
 
 from slimcast.recipe.document import Recipe, Step
 from slimcast.recipe.factorize import FactorizeStep
+from slimcast.recipe.lowbit import (
+    BinaryQuantize,
+    DorefaQuantize,
+    LowBitQuantize,
+    PactQuantize,
+    WrpnQuantize,
+)
 from slimcast.recipe.netadapt import NetAdaptStep, NetAdaptTarget
 from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
-from slimcast.recipe.quantizing import (
-    DynamicQuantize,
-    Float16Quantize,
-    QatQuantize,
-    QuantizeStep,
-    StaticQuantize,
-)
+from slimcast.recipe.quantize_step import QuantizeStep
+from slimcast.recipe.quantizing import DynamicQuantize, Float16Quantize, QatQuantize, StaticQuantize
 from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
 from slimcast.recipe.training import Distillation, FinetuneStep, TrainStep
 
 __all__ = [
+    "BinaryQuantize",
     "DataSpec",
     "Distillation",
+    "DorefaQuantize",
     "DynamicQuantize",
     "FactorizeStep",
     "FinetuneStep",
     "Float16Quantize",
+    "LowBitQuantize",
     "ModelSpec",
     "NetAdaptStep",
     "NetAdaptTarget",
+    "PactQuantize",
     "PruneStep",
     "PruneTarget",
     "QatQuantize",
@@ -41,6 +47,7 @@ __all__ = [
     "StaticQuantize",
     "Step",
     "TrainStep",
+    "WrpnQuantize",
     "load_recipe",
     "parse_recipe",
 ]

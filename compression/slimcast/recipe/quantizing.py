@@ -4,22 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from slimcast.recipe.part import Part
+from slimcast.recipe.lowbit import BinaryQuantize, DorefaQuantize, PactQuantize, WrpnQuantize
+from slimcast.recipe.quantize_step import QuantizeStep
 from slimcast.recipe.training import Distillation
 
 DEFAULT_METHOD = "static"
-
-
-class QuantizeStep(Part):
-    """What all methods have in common."""
-
-    kind: Literal["quantize"]
-    method: str
-
-    @property
-    def label(self) -> str:
-        """Return how the variant is called behind the number of its step."""
-        return "int8"
 
 
 class StaticQuantize(QuantizeStep):
@@ -129,7 +118,11 @@ AnyQuantizeStep = Annotated[
     Annotated[StaticQuantize, Tag("static")]
     | Annotated[QatQuantize, Tag("qat")]
     | Annotated[DynamicQuantize, Tag("dynamic")]
-    | Annotated[Float16Quantize, Tag("float16")],
+    | Annotated[Float16Quantize, Tag("float16")]
+    | Annotated[BinaryQuantize, Tag("binary")]
+    | Annotated[DorefaQuantize, Tag("dorefa")]
+    | Annotated[PactQuantize, Tag("pact")]
+    | Annotated[WrpnQuantize, Tag("wrpn")],
     Discriminator(method_of),
 ]
 """Any of them, told apart by `method`."""

@@ -6,12 +6,13 @@ from torch import nn
 
 from slimcast.export.operators.activations import ACTIVATIONS
 from slimcast.export.operators.arithmetic import ARITHMETIC
+from slimcast.export.operators.lowbit_layers import LOWBIT
 from slimcast.export.operators.pooling import POOLING
 from slimcast.export.operators.shapes import SHAPES
 from slimcast.export.operators.weighted import WEIGHTED
 from slimcast.export.operators.writing import Writer
 
-_WRITERS: dict[Any, Writer] = WEIGHTED | POOLING | ACTIVATIONS | ARITHMETIC | SHAPES
+_WRITERS: dict[Any, Writer] = WEIGHTED | POOLING | ACTIVATIONS | ARITHMETIC | SHAPES | LOWBIT
 
 
 def writer_of(kind: Any) -> Writer | None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing import after_training, qat, static
+from slimcast.pipeline.quantizing import after_training, lowbit, qat, static
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
 
@@ -33,6 +33,10 @@ METHODS: dict[str, QuantizeMethod] = {
     "qat": QuantizeMethod(run=qat.run_qat, epochs=qat.epochs_of),
     "dynamic": QuantizeMethod(run=after_training.run_dynamic),
     "float16": QuantizeMethod(run=after_training.run_float16),
+    "binary": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
+    "dorefa": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
+    "pact": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
+    "wrpn": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
 }
 """By the step's method."""
 
