@@ -72,7 +72,7 @@ class LowBitConv2d(nn.Conv2d):
             layer.dilation,  # type: ignore[arg-type]
             layer.groups,
             bias=False,
-            padding_mode=layer.padding_mode,  # type: ignore[arg-type]
+            padding_mode=layer.padding_mode,
             device="meta",
         )
         self.weight, self.bias = layer.weight, layer.bias

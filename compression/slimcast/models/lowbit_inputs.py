@@ -57,7 +57,7 @@ class InputGrid(nn.Module):
         """Return the rounded values."""
         if not self.ready:
             return x
-        out: Tensor = _OnGrid.apply(x, self.high, (*self.grid(), self.most))  # type: ignore[no-untyped-call]
+        out: Tensor = _OnGrid.apply(x, self.high, (*self.grid(), self.most))
         return out
 
     @property

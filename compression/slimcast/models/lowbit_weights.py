@@ -68,7 +68,8 @@ class _Round(torch.autograd.Function):
 
 
 def _rounded(values: Tensor) -> Tensor:
-    return _Round.apply(values)  # type: ignore[no-untyped-call,no-any-return]
+    out: Tensor = _Round.apply(values)
+    return out
 
 
 class BinaryWeights(nn.Module):
@@ -102,7 +103,7 @@ class BinaryWeights(nn.Module):
         scale = centred.detach().abs().mean(_other_axes(weight), keepdim=True)
         if self.training:
             self._follow(centred.detach(), scale)
-        out: Tensor = _Sign.apply(centred, self.signs, scale, CLIP * scale)  # type: ignore[no-untyped-call]
+        out: Tensor = _Sign.apply(centred, self.signs, scale, CLIP * scale)
         return out
 
     def levels(self, weight: Tensor) -> Levels:

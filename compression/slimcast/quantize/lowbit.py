@@ -13,7 +13,7 @@ from slimcast.models.layers import Weighted, check_patterns, matches, weighted_l
 from slimcast.models.lowbit import Scheme, lowbit_layers, put_lowbit
 
 EIGHT_BITS = Scheme(weights="int8", weight_bits=8)
-_SEEN = 200_000  # values of a layer's input, at most, from which its range is found
+_SEEN = 50_000  # values of a layer's input, at most, from which its range is found
 
 
 @dataclass(frozen=True, kw_only=True)

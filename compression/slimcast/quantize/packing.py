@@ -11,6 +11,7 @@ DequantizeLinear before each would stay float.)
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,8 +32,7 @@ def pack(steps: np.ndarray, bits: int) -> np.ndarray:
     flat = steps.reshape(-1).astype(np.uint8)
     flat = np.concatenate([flat, np.zeros(-len(flat) % per_byte, np.uint8)]).reshape(-1, per_byte)
     shifted = flat << (np.arange(per_byte, dtype=np.uint8) * bits)
-    packed: np.ndarray = np.bitwise_or.reduce(shifted, axis=1)
-    return packed
+    return np.asarray(np.bitwise_or.reduce(shifted, axis=1))
 
 
 def pack_weights(
@@ -143,7 +143,7 @@ class _Packer:
             outputs += [flat, f"{flat}.left"] if left else [flat]
         packed = np.concatenate([pack(steps, grid.bits) for steps, _ in parts])
         integers = TensorProto.INT16 if grid.bits == 8 else TensorProto.INT8
-        chain = [
+        chain: list[tuple[str, list[Any], dict[str, int]]] = [
             ("Range", [np.int32(0), np.int32(_BYTES), np.int32(1)], {}),
             ("Reshape", ["", np.array([_BYTES, 1])], {}),
             ("Div", ["", 2 ** (grid.bits * np.arange(per_byte, dtype=np.int32))], {}),
