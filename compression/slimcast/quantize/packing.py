@@ -30,8 +30,8 @@ def pack(steps: np.ndarray, bits: int) -> np.ndarray:
     """Return integers 0 .. 2 ** bits - 1, of any shape, as bytes, the first one in the lowest bits."""
     per_byte = 8 // bits
     flat = steps.reshape(-1).astype(np.uint8)
-    flat = np.concatenate([flat, np.zeros(-len(flat) % per_byte, np.uint8)]).reshape(-1, per_byte)
-    shifted = flat << (np.arange(per_byte, dtype=np.uint8) * bits)
+    whole = np.concatenate([flat, np.zeros(-len(flat) % per_byte, np.uint8)])
+    shifted = whole.reshape(-1, per_byte) << (np.arange(per_byte, dtype=np.uint8) * bits)
     return np.asarray(np.bitwise_or.reduce(shifted, axis=1))
 
 
