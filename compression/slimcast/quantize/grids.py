@@ -12,6 +12,7 @@ from onnx import numpy_helper
 _ROUNDED = "_QuantizeLinear_Output"
 _RESTORED = "_DequantizeLinear_Output"
 _SCALE = "_scale"
+_ACTIVATIONS = {"Relu", "Clip"}
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 _TYPES = {"uint8": np.uint8, "int8": np.int8}
 
@@ -47,8 +48,8 @@ class Rounding:
         return [tensor for tensor in self.grids if tensor not in self.joined]
 
 
-def rounding_of(quantized: onnx.ModelProto) -> Rounding:
-    """Read it from a graph with QuantizeLinear/DequantizeLinear pairs."""
+def rounding_of(quantized: onnx.ModelProto, model: onnx.ModelProto) -> Rounding:
+    """Read it from a graph with QuantizeLinear/DequantizeLinear pairs; `model` is what it was made of."""
     stored = {item.name: item for item in quantized.graph.initializer}
     owners: dict[str, str] = {}  # whose grid each tensor has
     grids: dict[str, Grid] = {}
@@ -67,7 +68,7 @@ def rounding_of(quantized: onnx.ModelProto) -> Rounding:
     return Rounding(
         grids=grids,
         averages={tensor: owners[tensor] for tensor in averages},
-        joined=_joined(quantized, grids, owners),
+        joined=_joined(quantized, model, grids, owners),
         layers=_integer_layers(quantized, set(stored)),
     )
 
@@ -89,18 +90,23 @@ def overrides(rounding: Rounding, chosen: Mapping[str, Grid], activations: str) 
 
 
 def _joined(
-    quantized: onnx.ModelProto, grids: Mapping[str, Grid], owners: Mapping[str, str]
+    quantized: onnx.ModelProto, model: onnx.ModelProto, grids: Mapping[str, Grid], owners: Mapping[str, str]
 ) -> dict[str, str]:
     readers = Counter(name for node in quantized.graph.node for name in node.input)
     sharing = Counter(owners.values())
+    makers = {output: node.op_type for node in model.graph.node for output in node.output}
     found: dict[str, str] = {}
     for node in reversed(quantized.graph.node):  # the last Concat of several leads
         result = node.output[0]
         if node.op_type != "Concat" or result not in grids:
             continue
-        for name in node.input:
-            tensor = name.removesuffix(_RESTORED)
-            if tensor in grids and readers[name] == 1 and sharing[tensor] == 1:
+        tensors = [name.removesuffix(_RESTORED) for name in node.input]
+        # The quantizer has taken activations out: the ends of a value's own grid do their work. So a grid
+        # that holds others' negative values, or larger ones, must not take its place.
+        apart = _ACTIVATIONS if {makers.get(tensor) for tensor in tensors} != {"Relu"} else set()
+        for name, tensor in zip(node.input, tensors, strict=True):
+            alone = readers[name] == 1 and sharing[tensor] == 1
+            if tensor in grids and alone and makers.get(tensor) not in apart:
                 found[tensor] = found.get(result, result)
     return found
 

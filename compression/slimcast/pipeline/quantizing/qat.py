@@ -59,10 +59,11 @@ def run_qat(job: Job, index: int, step: QatQuantize, model: nn.Module, reporter:
         keep=frozenset(name for name in layers if matches(name, step.keep)),
     )
     first = ScaledReporter(reporter, 0.0, _STATIC_SHARE)
-    static = quantize(float_graph(job, model), job.data.train_images, plan, reporter=first)
+    graph = float_graph(job, model)
+    static = quantize(graph, job.data.train_images, plan, reporter=first)
     trained = copy.deepcopy(model)
     middle = ScaledReporter(reporter, _STATIC_SHARE, _TRAINED_SHARE)
-    learnt = _Training(job, index, step, trained, middle).run(rounding_of(static), plan)
+    learnt = _Training(job, index, step, trained, middle).run(rounding_of(static, graph), plan)
     reporter.progress(_TRAINED_SHARE, "Comparing with static int8")
     if _is_worse(job, learnt, static, reporter):
         return Draft(model=model, graph=static, kind=NumericKind.INT8)

@@ -20,7 +20,7 @@ _KINDS = {
     "Gemm": {"linear", "addmm", "batch_norm"},
     "MatMul": {"linear", "matmul", "bmm"},
     "Add": {"add", "linear", "batch_norm"},
-    "Mul": {"mul", "silu", "mish"},
+    "Mul": {"mul"},
     "Relu": {"relu"},
     "Clip": {"hardtanh", "relu6", "clamp"},
     "Sigmoid": {"sigmoid"},
@@ -56,6 +56,7 @@ def export_program(model: nn.Module, image: tuple[int, int, int], name: str) -> 
             f"{reason}). Use method static, which needs no such program."
         ) from error
     assert isinstance(program, fx.GraphModule)
+    _split_silu(program)
     return program
 
 
@@ -93,6 +94,23 @@ def kind_of(node: fx.Node) -> str:
     if node.op != "call_function" or target is operator.getitem:
         return ""
     return str(getattr(target, "__name__", target)).partition(".")[0].rstrip("_")
+
+
+def _split_silu(program: fx.GraphModule) -> None:
+    """Write x * sigmoid(x) in two operations, as the graph does: it rounds in between."""
+    aten = torch.ops.aten
+    for node in program.graph.nodes:
+        if kind_of(node) != "silu":
+            continue
+        value = node.args[0]
+        with program.graph.inserting_before(node):
+            share = program.graph.call_function(aten.sigmoid.default, (value,))
+            product = program.graph.call_function(aten.mul.Tensor, (value, share))
+        for made in (share, product):
+            made.meta = dict(node.meta)
+        node.replace_all_uses_with(product)
+        program.graph.erase_node(node)
+    program.recompile()
 
 
 def _fits(node: onnx.NodeProto, maker: fx.Node) -> bool:
