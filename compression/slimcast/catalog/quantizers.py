@@ -73,5 +73,24 @@ QUANTIZERS: Registry[KindInfo] = Registry(
             impl="slimcast.recipe:WrpnQuantize",
             citation="Mishra et al., WRPN: Wide Reduced-Precision Networks, ICLR 2018, arXiv:1709.01134",
         ),
+        KindInfo(
+            name="weight_only",
+            title="Weights of few bits",
+            description="Weights in 8, 4 or 2 bits or float8, after training or trained so; computes in "
+            "float: smaller, not faster.",
+            impl="slimcast.recipe:WeightOnlyQuantize",
+            citation="Banner, Nahshan and Soudry, Post training 4-bit quantization of convolutional "
+            "networks, NeurIPS 2019, arXiv:1810.05723; Bengio, Leonard and Courville 2013, arXiv:1308.3432; "
+            "optimum-quanto, github.com/huggingface/optimum-quanto",
+        ),
+        KindInfo(
+            name="quanto",
+            title="Few bits, rounded activations",
+            description="Weights in 8, 4 or 2 bits with int8 activations, in integer kernels; or float8, for "
+            "which there are none.",
+            impl="slimcast.recipe:QuantoQuantize",
+            citation="optimum-quanto, github.com/huggingface/optimum-quanto; float8: Micikevicius et al., "
+            "FP8 Formats for Deep Learning, 2022, arXiv:2209.05433",
+        ),
     ],
 )

@@ -9,6 +9,15 @@ from onnx import helper, numpy_helper
 # Old enough for every onnxruntime that a camera may have (>= 1.20), new enough for all that is used here.
 OPSET = 17
 IR_VERSION = 8
+_LOW_BIT = {
+    "float8_e4m3fn": (19, 9),
+    "float8_e5m2": (19, 9),
+    "int4": (21, 10),
+    "uint4": (21, 10),
+    "int2": (25, 13),
+    "uint2": (25, 13),
+}
+"""The opset and the version of the format that first know a type of weights."""
 
 
 class GraphBuilder:
@@ -18,6 +27,7 @@ class GraphBuilder:
         self._nodes: list[onnx.NodeProto] = []
         self._weights: dict[str, np.ndarray] = {}
         self._names: set[str] = set()
+        self._rows: dict[str, tuple[str, ...]] = {}
 
     def node(
         self, kind: str, inputs: list[str], *, name: str = "", output: str = "", **attributes: Any
@@ -59,6 +69,35 @@ class GraphBuilder:
         """Give a constant other values."""
         self._weights[name] = values
 
+    def made_of_rows(self, value: str, constants: tuple[str, ...]) -> None:
+        """Say of weights that are unpacked by nodes which constants grow with them.
+
+        Args:
+            value: the unpacked weights, (O, ...).
+            constants: float, (R, ...): a whole number of rows for each of the O outputs, in their order.
+        """
+        self._rows[value] = constants
+
+    def rows_of(self, value: str) -> tuple[str, ...]:
+        """Return the constants that grow with weights, as `made_of_rows` was told."""
+        return self._rows.get(value, ())
+
+    def scale_outputs(self, name: str, factors: np.ndarray) -> bool:
+        """Multiply the weights of each output by its factor; False where these are no weights of so many.
+
+        Integers stay as they are: their scales, and what is added behind them, are multiplied.
+        """
+        found = [(one, self._weights[one]) for one in self._rows.get(name, (name,)) if one in self._weights]
+        if not found or any(len(values) % len(factors) for _, values in found):
+            return False
+        if name in self._weights and len(self._weights[name]) != len(factors):
+            return False
+        for one, values in found:
+            rows = np.repeat(factors, len(values) // len(factors))
+            grown = values * rows.reshape((-1,) + (1,) * (values.ndim - 1))
+            self.replace_constant(one, grown.astype(np.float32))
+        return True
+
     def ends_with(self, value: str) -> bool:
         """Return whether the last node makes this value, and nothing else."""
         return bool(self._nodes) and list(self._nodes[-1].output) == [value]
@@ -77,5 +116,11 @@ class GraphBuilder:
             for name, values in self._weights.items()
         ]
         graph = helper.make_graph(self._nodes, "slimcast", inputs, outputs, weights)
-        opset = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="slimcast")
+        kinds = {values.dtype.name for values in self._weights.values()} & _LOW_BIT.keys()
+        opset, version = max((_LOW_BIT[kind] for kind in kinds), default=(OPSET, IR_VERSION))
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", opset)],
+            ir_version=version,
+            producer_name="slimcast",
+        )

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
-from onnx.reference import ReferenceEvaluator
+
+from slimcast.measure.constants import Constants
 
 _WEIGHTED = {"Conv": 1, "Gemm": 1, "MatMul": 1}
-_QUANTIZED = {"DequantizeLinear"}
-_UNPACKING = {"Cast", "Gather", "Reshape", "Split", "Mul", "Range", "Div", "Mod", "Add"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,53 +34,31 @@ def facts_of(content: bytes) -> FileFacts:
 
 
 def weights_of(model: onnx.ModelProto) -> list[np.ndarray]:
-    """Return the weights of all convolutions and linear layers as they are stored."""
+    """Return the weights of all convolutions and linear layers as they are stored, see `weights_by_kind`."""
     return [weight for _, weight in weights_by_kind(model)]
 
 
 def weights_by_kind(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
-    """Return the weights of all convolutions and linear layers, each with the kind of its node."""
-    constants = _Constants(model)
+    """Return the weights of all convolutions and linear layers, each with the kind of its node.
+
+    Integers without a zero point are returned as they are, other packed weights as the floats they stand for:
+    either way zero is zero.
+    """
+    reader = Constants(model)
     found = []
     for node in model.graph.node:
         if node.op_type in _WEIGHTED:
-            weight = constants.value(node.input[_WEIGHTED[node.op_type]])
+            weight = reader.weight(node.input[_WEIGHTED[node.op_type]])
             if weight is not None:
                 found.append((node.op_type, weight))
     return found
 
 
-class _Constants:
-    """What is stored, and what is unpacked from it: weights of few bits lie several to a byte."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self._stored = {item.name: item for item in model.graph.initializer}
-        self._makers = {name: node for node in model.graph.node for name in node.output}
-
-    def value(self, name: str) -> np.ndarray | None:
-        """Return a constant; one that is only scaled, as its integers. None: it depends on the image."""
-        if name in self._stored:
-            return numpy_helper.to_array(self._stored[name])
-        maker = self._makers.get(name)
-        if maker is not None and maker.op_type in _QUANTIZED:
-            return self.value(maker.input[0])
-        if maker is None or maker.op_type not in _UNPACKING:
-            return None
-        inputs = {item: self.value(item) for item in maker.input if item}
-        if any(value is None for value in inputs.values()):
-            return None
-        results = ReferenceEvaluator(maker).run(None, inputs)
-        self._stored |= {
-            output: numpy_helper.from_array(result)
-            for output, result in zip(maker.output, results, strict=True)
-        }
-        return self.value(name)
-
-
 def integer_share(model: onnx.ModelProto) -> tuple[int, int]:
     """Return how many layers with weights of an optimized graph run in integers, and of how many."""
     integer = sum(
-        node.op_type in {"QLinearConv", "QGemm", "QLinearMatMul", "ConvInteger"} for node in model.graph.node
+        node.op_type in {"QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "ConvInteger"}
+        for node in model.graph.node
     )
     floating = sum(
         node.op_type in {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"}

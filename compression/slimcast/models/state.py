@@ -3,6 +3,7 @@
 Nothing is pickled: the catalog builds the network, then each layer is refitted to the stored shapes.
 """
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, check_fits
 from slimcast.models.factors import Description, describe, factorized, restored
 from slimcast.models.lowbit import describe_lowbit, lowbit_layers, put_described
+from slimcast.models.quanto import describe as describe_bits
+from slimcast.models.quanto import float_state, quanto_layers, restore
 
 _KEY = "slimcast"
 
@@ -32,11 +35,18 @@ def save_state(model: nn.Module, spec: NetworkSpec) -> bytes:
         structure["factors"] = factors
     if few := {name: describe_lowbit(layer) for name, layer in lowbit_layers(model).items()}:
         structure["lowbit"] = few
+    if layers := quanto_layers(model):
+        structure["quanto"] = {name: describe_bits(layer) for name, layer in layers.items()}
     return save(tensors, metadata={_KEY: json.dumps(structure, sort_keys=True)})
 
 
-def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
+def load_state(path: Path, *, in_float: bool = False) -> tuple[nn.Module, NetworkSpec]:
     """Rebuild the network that `save_state` has saved, in evaluation mode.
+
+    Args:
+        path: of the file.
+        in_float: give a network of few bits back in float, with the weights that its bits stand for, so that
+            it can be trained, pruned and quantized like any other; without what rounds its activations.
 
     Raises:
         ModelError: the file is damaged, or not one of ours.
@@ -50,14 +60,21 @@ def load_state(path: Path) -> tuple[nn.Module, NetworkSpec]:
         groups: dict[str, int] = structure["groups"]
         factors: dict[str, Description] = dict(structure.get("factors", {}))
         few: dict[str, dict[str, Any]] = dict(structure.get("lowbit", {}))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        bits: dict[str, dict[str, Any]] = dict(structure.get("quanto", {}))
+        shapes = {f"{name}.weight": torch.empty(one["shape"]) for name, one in bits.items()}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} is no checkpoint of Slimcast, or it is damaged: {error}") from error
     model = build(spec)
     _put_factors(model, factors)
     put_described(model, few)
-    _refit(model, tensors, groups)
+    _refit(model, shapes | tensors, groups)
+    whole = copy.deepcopy(model) if bits and in_float else None
+    restore(model, bits)
     check_fits(model, tensors, str(path))
     model.load_state_dict(tensors)
+    if whole is not None:
+        whole.load_state_dict(float_state(model))
+        model = whole
     return model.eval(), spec
 
 

@@ -52,7 +52,7 @@ def _of_run(network: NetworkSpec, run_id: str, seed: int, store: Any, log: Log) 
             f"Run {run.id} is {run.state} and has left no weights: none of its steps has finished."
         )
     last = max(kept, key=lambda checkpoint: checkpoint.step)
-    model, other = load_state(store.artifacts.local_path(last.file))
+    model, other = load_state(store.artifacts.local_path(last.file), in_float=True)
     if replace(other, classes=network.classes) != network:
         raise ModelError(f"Run {run.id} is of {_describe(other)}; this recipe asks for {_describe(network)}.")
     with torch.random.fork_rng(devices=[]):

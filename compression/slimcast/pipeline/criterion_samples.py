@@ -1,7 +1,8 @@
-"""The training images that a pruning criterion looks at."""
+"""Training images that something looks at without learning: a pruning criterion, a calibration."""
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from slimcast.catalog import CRITERIA
 from slimcast.pipeline.job import Job
@@ -20,9 +21,15 @@ def criterion_samples(job: Job, criterion: str, *, images: int, seed: int) -> Sa
     """
     if CRITERIA[criterion].needs == "nothing":
         return None
+    pixels, labels = training_images(job, images, seed=seed)
+    return Samples(images=pixels, labels=labels)
+
+
+def training_images(job: Job, images: int, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Return at most so many training images, normalised, (B, C, H, W), and their labels, (B,)."""
     data = job.data
     count = min(images, len(data.train_labels))
     chosen = np.sort(np.random.default_rng(seed).permutation(len(data.train_labels))[:count])
     normalise = Normaliser(data, torch.device("cpu"))
     pixels = normalise(torch.from_numpy(np.ascontiguousarray(data.train_images[chosen])))
-    return Samples(images=pixels, labels=torch.from_numpy(data.train_labels[chosen]))
+    return pixels, torch.from_numpy(data.train_labels[chosen])

@@ -30,7 +30,7 @@ def find_teacher(job: Job, index: int, name: str) -> nn.Module:
     if found.step is None:
         raise ModelError(f"The teacher {name} has no weights kept: that step has not finished.")
     checkpoints = {item.step: item.file for item in job.store.checkpoints(found.run.id)}
-    teacher, network = load_state(job.store.artifacts.local_path(checkpoints[found.step]))
+    teacher, network = load_state(job.store.artifacts.local_path(checkpoints[found.step]), in_float=True)
     own = job.network
     if (network.classes, network.channels, network.image_size) != (
         own.classes,

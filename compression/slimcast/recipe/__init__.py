@@ -17,6 +17,7 @@ from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
 from slimcast.recipe.quantize_step import QuantizeStep
 from slimcast.recipe.quantizing import DynamicQuantize, Float16Quantize, QatQuantize, StaticQuantize
+from slimcast.recipe.quanto import QuantoQuantize, WeightOnlyQuantize
 from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
@@ -40,6 +41,7 @@ __all__ = [
     "PruneTarget",
     "QatQuantize",
     "QuantizeStep",
+    "QuantoQuantize",
     "Recipe",
     "Regularize",
     "SensitivityStep",
@@ -47,6 +49,7 @@ __all__ = [
     "StaticQuantize",
     "Step",
     "TrainStep",
+    "WeightOnlyQuantize",
     "WrpnQuantize",
     "load_recipe",
     "parse_recipe",

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from slimcast.recipe.lowbit import BinaryQuantize, DorefaQuantize, PactQuantize, WrpnQuantize
 from slimcast.recipe.quantize_step import QuantizeStep
+from slimcast.recipe.quanto import QuantoQuantize, WeightOnlyQuantize
 from slimcast.recipe.training import Distillation
 
 DEFAULT_METHOD = "static"
@@ -122,7 +123,9 @@ AnyQuantizeStep = Annotated[
     | Annotated[BinaryQuantize, Tag("binary")]
     | Annotated[DorefaQuantize, Tag("dorefa")]
     | Annotated[PactQuantize, Tag("pact")]
-    | Annotated[WrpnQuantize, Tag("wrpn")],
+    | Annotated[WrpnQuantize, Tag("wrpn")]
+    | Annotated[WeightOnlyQuantize, Tag("weight_only")]
+    | Annotated[QuantoQuantize, Tag("quanto")],
     Discriminator(method_of),
 ]
 """Any of them, told apart by `method`."""

@@ -8,11 +8,12 @@ from slimcast.export.operators.activations import ACTIVATIONS
 from slimcast.export.operators.arithmetic import ARITHMETIC
 from slimcast.export.operators.lowbit_layers import LOWBIT
 from slimcast.export.operators.pooling import POOLING
+from slimcast.export.operators.quanto import QUANTO
 from slimcast.export.operators.shapes import SHAPES
 from slimcast.export.operators.weighted import WEIGHTED
 from slimcast.export.operators.writing import Writer
 
-_WRITERS: dict[Any, Writer] = WEIGHTED | POOLING | ACTIVATIONS | ARITHMETIC | SHAPES | LOWBIT
+_WRITERS: dict[Any, Writer] = WEIGHTED | LOWBIT | QUANTO | POOLING | ACTIVATIONS | ARITHMETIC | SHAPES
 
 
 def writer_of(kind: Any) -> Writer | None:

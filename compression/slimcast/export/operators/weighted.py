@@ -14,7 +14,9 @@ from slimcast.export.trace import Call, Value
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Conv:
+class ConvCall:
+    """A convolution as it is called, weights (O, I / groups, kh, kw)."""
+
     weight: Tensor
     bias: Tensor | None
     stride: Any
@@ -23,12 +25,17 @@ class _Conv:
     groups: int
 
 
-def _conv_of(call: Call) -> _Conv:
+def conv_of(call: Call) -> ConvCall:
+    """Return the convolution that a module or a function does.
+
+    Raises:
+        ModelError: its padding or its weights cannot be written.
+    """
     if isinstance(call.module, nn.Conv2d):
         m = call.module
         if m.padding_mode != "zeros":
             raise refuse(call, f"its padding is {m.padding_mode}, only zeros are known")
-        return _Conv(
+        return ConvCall(
             weight=m.weight,
             bias=m.bias,
             stride=m.stride,
@@ -41,18 +48,20 @@ def _conv_of(call: Call) -> _Conv:
     weight = call.argument(1, "weight")
     if not isinstance(weight, Tensor):
         raise refuse(call, "a convolution whose weights depend on the image")
-    return _Conv(weight=weight, bias=call.argument(2, "bias"), **found)
+    return ConvCall(weight=weight, bias=call.argument(2, "bias"), **found)
 
 
 def _conv(graph: GraphBuilder, call: Call) -> str:
-    found = _conv_of(call)
+    found = conv_of(call)
+    return write_conv(graph, call, found, [call.argument(0, "input").name, graph.weight(array(found.weight))])
+
+
+def write_conv(graph: GraphBuilder, call: Call, found: ConvCall, inputs: list[str]) -> str:
+    """Write a convolution of inputs and weights that have names already; the bias is added."""
     kernel, dilations = list(found.weight.shape[2:]), pair(found.dilation)
-    weights = [graph.weight(array(found.weight))]
-    if found.bias is not None:
-        weights.append(graph.weight(array(found.bias)))
     return graph.node(
         "Conv",
-        [call.argument(0, "input").name, *weights],
+        inputs + ([] if found.bias is None else [graph.weight(array(found.bias))]),
         name=call.name,
         kernel_shape=kernel,
         strides=pair(found.stride),
@@ -79,14 +88,30 @@ def _linear(graph: GraphBuilder, call: Call) -> str:
     if not isinstance(weight, Tensor):
         raise refuse(call, "a linear layer whose weights depend on the image")
     value: Value = call.argument(0, "input")
+    is_matrix = len(value.shape) == 2
+    name = graph.weight(array(weight) if is_matrix else array(weight).T)
+    return write_linear(graph, call, [value.name, name], bias, is_matrix=is_matrix)
+
+
+def write_linear(
+    graph: GraphBuilder, call: Call, inputs: list[str], bias: Tensor | None, *, is_matrix: bool
+) -> str:
+    """Write a linear layer of inputs and weights that have names already; the bias is added.
+
+    Args:
+        graph: it is written to. call: names it. bias: (O,).
+        inputs: names of the values and of the weights, (O, I) for a matrix of values, else (I, O).
+        is_matrix: whether the values are (N, I), not (N, ..., I).
+    """
     added = [] if bias is None else [graph.weight(array(bias))]
-    if len(value.shape) == 2:
-        return graph.node("Gemm", [value.name, graph.weight(array(weight)), *added], name=call.name, transB=1)
-    out = graph.node("MatMul", [value.name, graph.weight(array(weight).T)], name=call.name)
+    if is_matrix:
+        return graph.node("Gemm", inputs + added, name=call.name, transB=1)
+    out = graph.node("MatMul", inputs, name=call.name)
     return graph.node("Add", [out, *added]) if added else out
 
 
-def _batch_norm(graph: GraphBuilder, call: Call) -> str:
+def write_batch_norm(graph: GraphBuilder, call: Call) -> str:
+    """Write a norm with fixed statistics: into the layer before it, or as a product and a sum."""
     if isinstance(call.module, nn.modules.batchnorm._BatchNorm):
         m = call.module
         numbers = (m.running_mean, m.running_var, m.weight, m.bias)
@@ -110,12 +135,9 @@ def _fold(graph: GraphBuilder, value: Value, scale: np.ndarray, shift: np.ndarra
     node = graph.producer(value.name)
     if node is None or node.op_type not in {"Conv", "Gemm"} or value.readers != 1:
         return None
-    weight = graph.constant(node.input[1])
     bias = graph.constant(node.input[2]) if len(node.input) > 2 else np.zeros(len(scale))
-    if weight is None or bias is None or len(weight) != len(scale):
+    if bias is None or not graph.scale_outputs(node.input[1], scale):
         return None
-    shape = (-1,) + (1,) * (weight.ndim - 1)
-    graph.replace_constant(node.input[1], (weight * scale.reshape(shape)).astype(np.float32))
     folded = (bias * scale + shift).astype(np.float32)
     if len(node.input) > 2:
         graph.replace_constant(node.input[2], folded)
@@ -182,9 +204,9 @@ WEIGHTED: dict[Any, Writer] = {
     F.conv2d: _conv,
     nn.Linear: _linear,
     F.linear: _linear,
-    nn.BatchNorm2d: _batch_norm,
-    nn.BatchNorm1d: _batch_norm,
-    F.batch_norm: _batch_norm,
+    nn.BatchNorm2d: write_batch_norm,
+    nn.BatchNorm1d: write_batch_norm,
+    F.batch_norm: write_batch_norm,
     nn.LayerNorm: _layer_norm,
     F.layer_norm: _layer_norm,
     nn.GroupNorm: _group_norm,

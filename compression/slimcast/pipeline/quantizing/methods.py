@@ -8,7 +8,7 @@ from torch import nn
 
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing import after_training, lowbit, qat, static
+from slimcast.pipeline.quantizing import after_training, lowbit, qat, quanto, static
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
 
@@ -37,6 +37,8 @@ METHODS: dict[str, QuantizeMethod] = {
     "dorefa": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
     "pact": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
     "wrpn": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
+    "weight_only": QuantizeMethod(run=quanto.run_weight_only, epochs=quanto.epochs_of),
+    "quanto": QuantizeMethod(run=quanto.run_quanto, epochs=quanto.epochs_of),
 }
 """By the step's method."""
 
