@@ -13,8 +13,8 @@ from torch import Tensor
 from slimcast.models.quanto_library import AbsmaxOptimizer, Optimizer
 
 _SHARES = {4: (1.0, 0.95, 0.9, 0.875, 0.8, 0.7), 2: (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)}
-"""Of the group's range, by bits. With the whole (7/8 of it where -8 of -8 to 7 is in use), weights that are on
-a grid already stay there."""
+"""Of the group's range, by bits. With the whole (7/8 of it where -8 of -8 to 7 is in use), weights that are
+on a grid already stay there."""
 
 
 class WholeRange(AbsmaxOptimizer):
