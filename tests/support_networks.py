@@ -1,24 +1,53 @@
-"""Networks for tests that no catalog has."""
+"""The catalog's networks as test parameters; those that take long are marked slow."""
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from slimcast.catalog import MODELS
+from slimcast.models.build import NetworkSpec, build
 
-class Branches(nn.Module):
-    """Two branches that are concatenated, a mean over windows, and a branch that somebody else reads, too."""
+LARGE = {"alexnet", "alexnet_imagenet", "vgg16_imagenet", "vgg16_bn_imagenet"}
+"""Hundreds of megabytes of weights."""
+DEEP = {
+    "densenet121", "densenet40", "efficientnet_b0", "mobilenet_v3_large", "resnet34", "resnet50", "resnet56",
+}  # fmt: skip
+"""Hundreds of operations: what works on each of them takes long."""
 
-    def __init__(self, both=False):
-        super().__init__()
-        self.both = both  # branches end in a ReLU
-        self.stem = nn.Conv2d(3, 8, 3, padding=1)
-        self.left, self.right = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, padding=1)
-        self.mean = nn.AvgPool2d(2)
-        self.last = nn.Conv2d(16, 8, 1)
-        self.head = nn.Linear(8 * 4 * 4, 4)
 
-    def forward(self, x):
-        x = torch.relu(self.stem(x))
-        left, right = torch.relu(self.left(x)), self.right(x)
-        x = torch.cat([left, torch.relu(right) if self.both else right], 1)
-        y = torch.relu(self.last(self.mean(x)))
-        return self.head(torch.flatten(y, 1))
+def networks(*slow: str, without: tuple[str, ...] = ()) -> list:
+    """Return the names of the networks as parameters of a test; those named in `slow` are marked so."""
+    names = [name for name in MODELS.names() if name not in without]
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
+def spec_of(name: str, *, channels: int = 1, classes: int = 7) -> NetworkSpec:
+    return NetworkSpec(model=name, classes=classes, channels=channels, image_size=MODELS[name].smallest)
+
+
+def lively(spec: NetworkSpec, *, seed: int = 3) -> nn.Module:
+    """Return a network with batch norms that do something."""
+    model = build(spec, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+            norm.running_mean.uniform_(-0.1, 0.1, generator=generator)
+            norm.running_var.uniform_(0.5, 2, generator=generator)
+            norm.bias.uniform_(-0.1, 0.5, generator=generator)
+    return model
+
+
+def photographs(count: int, spec: NetworkSpec) -> np.ndarray:
+    """Return images with large and small structures, uint8 (N, S, S, C)."""
+    random = np.random.default_rng(5)
+    side = spec.image_size
+    coarse = random.integers(0, 256, (count, 4, 4, spec.channels)).repeat(side // 4, 1).repeat(side // 4, 2)
+    fine = random.integers(0, 64, (count, side, side, spec.channels))
+    return np.clip(coarse * 0.75 + fine, 0, 255).astype(np.uint8)
+
+
+def answers_of(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Return the logits of images that are normalised by mean 0.5 and deviation 0.25."""
+    with torch.no_grad():
+        return model((torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25).numpy()

@@ -25,8 +25,8 @@ from slimcast.quantize.static import MINMAX
 from slimcast.quantize.workspace import Workspace
 from slimcast.reporting import SilentReporter
 from slimcast_edge.artifact import InputSpec
+from support_branches import Branches
 from support_engine import RecordingReporter
-from support_networks import Branches
 
 MEAN, STD = 0.5, 0.25
 

@@ -10,7 +10,7 @@ from slimcast.quantize.qdq import insert
 from slimcast.quantize.static import MINMAX
 from slimcast.quantize.workspace import Workspace
 from slimcast_edge.artifact import InputSpec
-from support_networks import Branches
+from support_branches import Branches
 
 SIDE = 8
 
