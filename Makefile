@@ -7,6 +7,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 # Python compiles what it imports, which is a small part of six gigabytes. It must be allowed to keep that: without
 # it each process compiles PyTorch afresh, which takes longer than all that the process then does.
@@ -19,7 +20,7 @@ demo: $(VENV)/.studio
 	$(BIN)/slimcast demo
 
 test: $(VENV)/.dev system-packages
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

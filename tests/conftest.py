@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support_wait import PATIENCE
+from support_wait import PATIENCE, SLOWNESS
 
 TOO_SLOW = 5.0
 """Times slower than usual. What takes a minute on an ordinary machine then takes longer than a CI job may."""
@@ -32,9 +32,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if PATIENCE <= TOO_SLOW or config.option.slow:
+    if SLOWNESS <= TOO_SLOW or config.option.slow:
         return
-    reason = f"this machine is {PATIENCE:.0f} times slower than usual; run it all the same with --slow"
+    reason = f"this machine is {SLOWNESS:.0f} times slower than usual; run it all the same with --slow"
     for item in items:
         if item.get_closest_marker("slow") is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -47,4 +47,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_report_header() -> str:
-    return f"patience: {PATIENCE:.1f} (multiplies every timeout; above {TOO_SLOW:g} slow tests are skipped)"
+    return f"slowness: {SLOWNESS:.1f} (multiplies every timeout; above {TOO_SLOW:g} slow tests are skipped)"

@@ -1,5 +1,6 @@
 """Waiting on conditions and processes: never for a fixed time, and with more patience on a slow machine."""
 
+import os
 import subprocess
 import sys
 import time
@@ -29,8 +30,11 @@ def _slowness() -> float:
     return max(loop_s / _USUAL_LOOP_S, start_s / _USUAL_START_S)
 
 
-PATIENCE = min(20.0, max(1.0, _slowness()))
-"""Factor by which this machine is slower than usual; every timeout of the tests is multiplied by it."""
+SLOWNESS = min(20.0, max(1.0, _slowness()))
+"""Factor by which this machine is slower than usual."""
+
+PATIENCE = SLOWNESS * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Every timeout of the tests is multiplied by it: tests that run side by side share the machine."""
 
 
 def run_command(
