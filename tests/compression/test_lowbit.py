@@ -45,22 +45,20 @@ def _gradient(grid, weight: torch.Tensor) -> torch.Tensor:
 
 
 def test_binary_weights_are_signs_times_the_mean_magnitude_of_their_channel():
-    weight = torch.tensor([[0.5, -0.1, -0.6, 0.2], [8.0, 6.0, 1.0, 1.0]])  # means 0 and 4
+    weight = torch.tensor([[0.5, -0.1, -0.6, 0.2], [8.0, 6.0, -1.0, 1.0]])
     grid = BinaryWeights(weight)
     grid.start(weight)
-    wanted = torch.tensor([[0.35, -0.35, -0.35, 0.35], [3.0, 3.0, -3.0, -3.0]])
+    wanted = torch.tensor([[0.35, -0.35, -0.35, 0.35], [4.0, 4.0, -4.0, 4.0]])
     assert torch.allclose(grid.quantized(weight), wanted)
 
 
 def test_the_gradient_passes_straight_through_and_ends_beyond_three_mean_magnitudes():
-    weight = torch.tensor([[-10.0] + [1.0] * 10], requires_grad=True)  # mean 0, mean magnitude 20 / 11
+    weight = torch.tensor([[-10.0] + [1.0] * 10], requires_grad=True)  # mean magnitude 20 / 11
     grid = BinaryWeights(weight)
     grid.start(weight)
-    incoming = torch.arange(11.0)[None]
+    incoming = torch.arange(11.0)[None] + torch.tensor([[7.0] + [0.0] * 10])
     (grid.quantized(weight) * incoming).sum().backward()
-    # Of the weight far out nothing passes; what is left loses its mean, as the weights do.
-    passed = incoming * torch.tensor([[0.0] + [1.0] * 10])
-    assert torch.allclose(weight.grad, passed - passed.mean())
+    assert weight.grad.tolist() == [[0, *range(1, 11)]]
 
 
 def test_without_hysteresis_signs_follow_at_once():

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcast.errors import ModelError
+from slimcast.models.layers import weighted_layers
 from slimcast.models.lowbit_inputs import InputGrid
 from slimcast.models.lowbit_weights import (
     BinaryWeights,
     DorefaWeights,
+    Grid,
     Int8Weights,
     Levels,
     WeightGrid,
@@ -135,6 +137,15 @@ def quantized_weights(layer: LowBit) -> Tensor:
 def levels_of(model: nn.Module) -> dict[str, Levels]:
     """Return the integer weights of all layers with few bits, by their name."""
     return {name: layer.weight_grid.levels(layer.weight) for name, layer in lowbit_layers(model).items()}
+
+
+def fixed_levels(model: nn.Module) -> dict[str, Levels]:
+    """Return the weights of layers that are fixed to 0 and 1, as the shortcuts of a CIFAR ResNet: one bit each."""
+    return {
+        name: Levels(grid=Grid(bits=1, step=1, first=0), values=layer.weight.detach().to(torch.int8))
+        for name, layer in weighted_layers(model).items()
+        if not layer.weight.requires_grad and bool(((layer.weight == 0) | (layer.weight == 1)).all())
+    }
 
 
 def with_float_inputs(model: nn.Module) -> nn.Module:

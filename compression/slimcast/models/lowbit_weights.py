@@ -76,8 +76,7 @@ class BinaryWeights(nn.Module):
     """One bit: the sign of a weight, times its channel's mean magnitude.
 
     Courbariaux et al. 2016 (arXiv:1602.02830) for signs and the clipped gradient; Rastegari et al. 2016
-    (XNOR-Net, arXiv:1603.05279) for the scale; a channel's mean is taken out first, as in XNOR-Net's own
-    code, so that both signs are used.
+    (XNOR-Net, arXiv:1603.05279) for the scale.
 
     Attributes:
         threshold: in a channel's mean magnitudes. A sign changes only once its weight is that far on the
@@ -95,31 +94,26 @@ class BinaryWeights(nn.Module):
 
     def start(self, weight: Tensor) -> None:
         """Take the signs of trained weights, whatever they were before."""
-        self.signs.copy_(_signs(self._centred(weight.detach())))
+        self.signs.copy_(_signs(weight.detach()))
 
     def quantized(self, weight: Tensor) -> Tensor:
         """Return the weights to compute with; in training mode signs follow the weights first."""
-        centred = self._centred(weight)
-        scale = centred.detach().abs().mean(_other_axes(weight), keepdim=True)
+        scale = weight.detach().abs().mean(_other_axes(weight), keepdim=True)
         if self.training:
-            self._follow(centred.detach(), scale)
-        out: Tensor = _Sign.apply(centred, self.signs, scale, CLIP * scale)
+            self._follow(weight.detach(), scale)
+        out: Tensor = _Sign.apply(weight, self.signs, scale, CLIP * scale)
         return out
 
     def levels(self, weight: Tensor) -> Levels:
         """Return the weights as integers."""
         return Levels(grid=self.grid, values=self.signs.clone())
 
-    def _follow(self, centred: Tensor, scale: Tensor) -> None:
+    def _follow(self, weight: Tensor, scale: Tensor) -> None:
         if not self.threshold:
-            self.signs.copy_(_signs(centred))
+            self.signs.copy_(_signs(weight))
             return
-        crossed = centred * self.signs < -self.threshold * scale
+        crossed = weight * self.signs < -self.threshold * scale
         self.signs.copy_(torch.where(crossed, -self.signs, self.signs))
-
-    @staticmethod
-    def _centred(weight: Tensor) -> Tensor:
-        return weight - weight.mean(_other_axes(weight), keepdim=True)
 
 
 def _signs(values: Tensor) -> Tensor:

@@ -200,9 +200,10 @@ def _fitted(node: onnx.NodeProto, weight: np.ndarray, levels: Levels) -> _OnGrid
     if not np.isfinite(whole).all() or off > _CLOSE * float(np.abs(whole).max(initial=0.0)):
         raise StepError(f"The weights of {node.name} are not on their grid of {levels.grid.bits} bits.")
     signs = np.where(scale < 0, -1, 1)
-    smallest = np.finfo(np.float32).tiny
+    # Where all is zero any scale will do; where only the scale is zero, an integer must still have one.
+    scale = np.where((values == 0).all(others), 1, np.maximum(np.abs(scale), np.finfo(np.float32).tiny))
     return _OnGrid(
         values=values * signs.reshape(fitted.along),
         axis=axis,
-        scale=np.maximum(np.abs(scale), smallest).astype(np.float32),
+        scale=scale.astype(np.float32),
     )

@@ -23,7 +23,7 @@ class LowBitQuantize(QuantizeStep):
     epochs: float = Field(default=10, gt=0, le=1000)
     batch_size: int = Field(default=128, ge=1, le=65536)
     learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak; without a value, half of the network's own default."
+        default=None, gt=0, description="Peak; without a value, the network's own default."
     )
     optimizer: Literal["sgd", "adamw"] = "adamw"
     weight_decay: float | None = Field(

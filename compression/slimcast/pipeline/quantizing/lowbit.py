@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from slimcast.catalog import MODELS
-from slimcast.models.lowbit import Scheme, levels_of, lowbit_layers, with_float_inputs
+from slimcast.models.lowbit import Scheme, fixed_levels, levels_of, lowbit_layers, with_float_inputs
 from slimcast.pipeline.drafts import Draft, float_graph
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.teachers import find_teacher
@@ -30,7 +30,6 @@ from slimcast.train.normalise import Normaliser
 from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast_edge.artifact import NumericKind
 
-_RATE = 0.5  # of the network's rate: most signs and steps have to be found anew
 _TRAINING_SHARE = 0.9
 _BATCH = 64
 _FIXED, _AFTER = ("trained", "learnt"), ("calibrated",)
@@ -113,7 +112,7 @@ def _train(
     if hold is not None and not isinstance(step, WrpnQuantize):
         reporter.log(f"{step.method} has no zero: what 'sparsify' has emptied is filled again", "warning")
         hold = None
-    rate = MODELS[job.recipe.model.name].learning_rate * _RATE
+    rate = MODELS[job.recipe.model.name].learning_rate  # whole: many signs and steps have to be found anew
     as_step = FinetuneStep(
         kind="finetune",
         epochs=step.epochs,
@@ -149,10 +148,10 @@ def _graph(
     job: Job, index: int, step: LowBitQuantize, network: nn.Module, reporter: ScaledReporter
 ) -> onnx.ModelProto:
     """Return the graph: all in integers where inputs are calibrated, else with their own ranges."""
-    layers = lowbit_layers(network).values()
+    layers, levels = lowbit_layers(network).values(), levels_of(network) | fixed_levels(network)
     if any(layer.scheme.inputs in _FIXED for layer in layers):
         graph = float_graph(job, network)
-        return pack_weights(graph, graph, levels_of(network))
+        return pack_weights(graph, graph, levels)
     graph = float_graph(job, with_float_inputs(network))
     plan = StaticPlan(
         samples=step.calibration_samples,
@@ -160,4 +159,4 @@ def _graph(
         ranges=tuple(ranges for ranges in CANDIDATES if ranges.per_channel and ranges.method != "entropy"),
     )
     quantized = quantize(graph, job.data.train_images, plan, reporter=reporter)
-    return pack_weights(quantized, graph, levels_of(network))
+    return pack_weights(quantized, graph, levels)
