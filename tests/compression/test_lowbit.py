@@ -187,6 +187,18 @@ def test_a_checkpoint_keeps_layers_with_few_bits(name, scheme, tmp_path):
     }
 
 
+def test_a_checkpoint_can_be_had_back_in_float_with_the_weights_that_the_bits_stand_for(tmp_path):
+    spec, images = spec_of("resnet20"), torch.rand(4, 1, 32, 32)
+    network, _ = put_in_place(lively(spec), LowBitPlan(scheme=BINARY), images[:1])
+    (tmp_path / "state").write_bytes(save_state(network, spec))
+    loaded, _ = load_state(tmp_path / "state", in_float=True)
+    assert not lowbit_layers(loaded)
+    assert set(loaded.state_dict()) == set(build(spec).state_dict())
+    assert len(loaded.get_submodule("layer2.1.conv1").weight[0].abs().unique()) == 1
+    with torch.no_grad():  # its inputs have no range yet, so they are not rounded
+        assert torch.allclose(loaded(images), network(images), atol=1e-5)
+
+
 def test_a_checkpoint_with_a_layer_that_cannot_be_is_refused():
     with pytest.raises(ModelError, match="fc9"):
         put_described(build(LENET), {"fc9": {"weights": "binary", "weight_bits": 1}})

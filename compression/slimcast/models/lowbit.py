@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slimcast.errors import ModelError
-from slimcast.models.layers import weighted_layers
 from slimcast.models.lowbit_inputs import InputGrid
 from slimcast.models.lowbit_weights import (
     BinaryWeights,
@@ -26,6 +25,7 @@ from slimcast.models.lowbit_weights import (
     WeightGrid,
     WrpnWeights,
 )
+from slimcast.models.resnet_cifar import PaddingShortcut
 
 _WEIGHTS: dict[str, Any] = {
     "binary": BinaryWeights,
@@ -140,11 +140,11 @@ def levels_of(model: nn.Module) -> dict[str, Levels]:
 
 
 def fixed_levels(model: nn.Module) -> dict[str, Levels]:
-    """Return the weights of layers that are fixed to 0 and 1, as the shortcuts of a CIFAR ResNet: one bit each."""
+    """Return the weights of shortcuts of option A, which are fixed to 0 and 1: one bit each."""
     return {
-        name: Levels(grid=Grid(bits=1, step=1, first=0), values=layer.weight.detach().to(torch.int8))
-        for name, layer in weighted_layers(model).items()
-        if not layer.weight.requires_grad and bool(((layer.weight == 0) | (layer.weight == 1)).all())
+        name: Levels(grid=Grid(bits=1, step=1, first=0), values=module.weight.detach().to(torch.int8))
+        for name, module in model.named_modules()
+        if isinstance(module, PaddingShortcut)
     }
 
 
@@ -154,6 +154,21 @@ def with_float_inputs(model: nn.Module) -> nn.Module:
     for layer in lowbit_layers(copied).values():
         layer.input_grid = InputGrid(layer.scheme.input_bits)
     return copied
+
+
+def take_out_lowbit(model: nn.Module) -> None:
+    """Put ordinary layers, with the weights that these stand for, in the place of those with few bits."""
+    for name, layer in lowbit_layers(model).items():
+        weight = quantized_weights(layer)
+        plain: nn.Module
+        if isinstance(layer, LowBitConv2d):
+            window = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+            plain = nn.Conv2d(layer.in_channels, layer.out_channels, *window, bias=False, device="meta")  # type: ignore[arg-type]
+            plain.padding_mode = layer.padding_mode
+        else:
+            plain = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+        plain.weight, plain.bias = nn.Parameter(weight), layer.bias
+        model.set_submodule(name, plain, strict=True)
 
 
 def describe_lowbit(layer: LowBit) -> dict[str, Any]:

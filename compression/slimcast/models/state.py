@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from slimcast.errors import ModelError
 from slimcast.models.build import NetworkSpec, build, check_fits
 from slimcast.models.factors import Description, describe, factorized, restored
-from slimcast.models.lowbit import describe_lowbit, lowbit_layers, put_described
+from slimcast.models.lowbit import describe_lowbit, lowbit_layers, put_described, take_out_lowbit
 from slimcast.models.quanto import describe as describe_bits
 from slimcast.models.quanto import float_state, quanto_layers, restore
 
@@ -72,6 +72,8 @@ def load_state(path: Path, *, in_float: bool = False) -> tuple[nn.Module, Networ
     restore(model, bits)
     check_fits(model, tensors, str(path))
     model.load_state_dict(tensors)
+    if in_float:
+        take_out_lowbit(model)
     if whole is not None:
         whole.load_state_dict(float_state(model))
         model = whole
