@@ -4,8 +4,7 @@ A byte holds 8, 4 or 2 weights of 1, 2 or 4 bits. The table has a row for each o
 weights, as small integers, that the byte stands for; a few nodes make it, which is shorter than the table.
 All that depends on constants only, so ONNX Runtime does it once, at load, with any operator set since 13
 and without a session option; what it computes with afterwards are ordinary int8 weights and its integer
-kernels. (INT4 and INT2 tensors need newer runtimes, and ONNX Runtime has no convolution that reads them: a
-DequantizeLinear before each would stay float.)
+kernels. INT4 and INT2 tensors would need the sets 21 and 25, and there is no 1-bit tensor.
 """
 
 from collections import defaultdict
