@@ -3,6 +3,11 @@
 import os
 import time
 
+# Before PyTorch loads OpenMP: tests that run side by side must not take the cores from each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from support_wait import PATIENCE, SLOWNESS

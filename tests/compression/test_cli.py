@@ -21,7 +21,7 @@ from slimcast.settings import Settings
 from slimcast.store import Store
 from support_search import search_text
 from support_store import make_recipe, make_settings, make_variant
-from support_wait import PATIENCE, wait_for
+from support_wait import PATIENCE, run_python, wait_for
 
 RECIPE = """
 name: quick
@@ -303,3 +303,14 @@ def test_real_run_survives_kill_9_and_is_resumed(settings: Settings, store: Stor
         assert again.wait(timeout=60 * PATIENCE) == 130
     assert store.run(run.id).state is RunState.CANCELLED
     assert store.variants(run.id) == kept
+
+
+def test_threads_of_a_run_wait_asleep_unless_the_environment_says_otherwise():
+    code = (
+        "import os, sys; sys.argv = ['slimcast', '--version']\nimport slimcast.cli as c\n"
+        "try: c.main()\nexcept SystemExit: print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    for given, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+        result = run_python(code, env=environment | ({"OMP_WAIT_POLICY": given} if given else {}))
+        assert result.stdout.split()[-1] == expected

@@ -1,5 +1,6 @@
 """The command line. Each command calls one function of the library, and imports it only then."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -68,4 +69,6 @@ def _main(
 
 def main() -> None:
     """Run the command line."""
+    # Before PyTorch loads OpenMP: threads that wait asleep. Spinning ones take the cores from a second run.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
