@@ -55,8 +55,9 @@ def test_uneven_channels_become_alike_and_answers_stay(layers):
     wanted = logits_of(graph, IMAGES)
     np.testing.assert_allclose(logits_of(even, IMAGES), wanted, atol=1e-4 * np.ptp(wanted))
     before, after = _ranges(_weight(graph, "0")), _ranges(_weight(even, "0"))
-    assert before.max() / before.min() > 1000
-    assert after.max() / after.min() < 100
+    spread = before.max() / before.min()
+    assert spread > 1000
+    assert after.max() / after.min() < 5 * spread**0.5  # the next layer takes the other half
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20", "mobilenet_v2", "vgg16_bn", "densenet40"])

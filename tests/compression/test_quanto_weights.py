@@ -286,3 +286,13 @@ def test_layers_with_code_of_their_own_stay_in_float():
     model = nn.Sequential(Standardized(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(4 * 28 * 28, 10))
     small = with_low_bits(model, WeightPlan(weights="int4"), reporter=QUIET)
     assert list(quanto_layers(small)) == ["1", "3"]
+
+
+def test_nothing_is_compiled_to_unpack_bits(monkeypatch):
+    def load(**_arguments):
+        raise RuntimeError("a compiler was asked for")
+
+    monkeypatch.setattr("optimum.quanto.library.extensions.extension.load", load)
+    packed = torch.tensor([0b11100100], dtype=torch.uint8)
+    assert torch.ops.quanto.unpack(packed, 2).tolist() == [0, 1, 2, 3]
+    assert torch.ops.quanto.unpack(packed, 4).tolist() == [4, 14]
