@@ -2,8 +2,8 @@
 
 Its import makes torch tell on stderr which CUDA it did not find; on a machine without a GPU nobody asked.
 
-On a processor it would compile an extension into its own package when 4 or 2 bits are first unpacked: that takes
-a compiler, the right to write there and most of a minute. What takes its place is as fast as is needed here.
+On a processor it would compile an extension into its own package when 4 or 2 bits are first unpacked. That
+takes a compiler, the right to write there and most of a minute; what takes its place is fast enough here.
 """
 
 import logging
