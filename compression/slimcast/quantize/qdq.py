@@ -86,7 +86,7 @@ def insert(
                 activation_type=QuantType.QInt8 if activations == "int8" else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=_quantized_kinds(model),
-                nodes_to_exclude=sorted(in_float(model, keep)),
+                nodes_to_exclude=sorted(in_float(model, keep) | _products(model)),
                 calibrate_method=_METHODS[ranges.method],
                 calibration_cache_path=folder.path(f"{ranges.method}.json"),
                 extra_options={"CalibPercentile": _PERCENTILE, "TensorQuantOverrides": dict(chosen or {})},
@@ -130,6 +130,12 @@ def _quantized_kinds(model: onnx.ModelProto) -> list[str]:
     """Return the kinds of nodes to quantize: fewer of them in networks with attention."""
     attends = any(node.op_type == "Softmax" for node in model.graph.node)
     return [kind for kind in _QUANTIZED if not (attends and kind in _FLOAT_BESIDE_ATTENTION)]
+
+
+def _products(model: onnx.ModelProto) -> set[str]:
+    """Return the nodes that multiply two activations: attention's own, whose results spread far too widely."""
+    stored = {item.name for item in model.graph.initializer}
+    return {n.name for n in model.graph.node if n.op_type == "MatMul" and not stored & set(n.input)}
 
 
 def _check_weights(model: onnx.ModelProto) -> None:
