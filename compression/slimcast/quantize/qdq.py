@@ -133,7 +133,7 @@ def _quantized_kinds(model: onnx.ModelProto) -> list[str]:
 
 
 def _products(model: onnx.ModelProto) -> set[str]:
-    """Return the nodes that multiply two activations: attention's own, whose results spread far too widely."""
+    """Return the nodes that multiply two activations: attention's own, whose results spread too widely."""
     stored = {item.name for item in model.graph.initializer}
     return {n.name for n in model.graph.node if n.op_type == "MatMul" and not stored & set(n.input)}
 
