@@ -6,6 +6,7 @@ import onnxruntime
 from slimcast.errors import StepError
 from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, Golden, GoldenSample, NumericKind
+from slimcast_edge.runtime.onnx import PROVIDER, session_options
 
 COUNT = 4
 _PROBED = 64
@@ -110,11 +111,9 @@ def _size(pixels: np.ndarray) -> int:
 
 
 def _unoptimized_logits(content: bytes, images: np.ndarray) -> np.ndarray:
-    options = onnxruntime.SessionOptions()
+    options = session_options(1)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, options, providers=[PROVIDER])
     with batch_time():
         logits: np.ndarray = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
     return logits

@@ -20,6 +20,7 @@ from slimcast.recipe import Recipe
 from slimcast.records import Checkpoint, Run, Table, Variant
 from slimcast.reporting import Reporter
 from slimcast.settings import Settings
+from slimcast.train.optimize import SGD_RATE_FACTOR
 
 _SMALL_PARAMETERS = 200_000
 
@@ -69,6 +70,11 @@ class Job:
         """One image of the network's size, all zero, (1, C, H, W)."""
         side = self.network.image_size
         return torch.zeros(1, self.network.channels, side, side)
+
+    def learning_rate(self, optimizer: str, *, share: float = 1.0) -> float:
+        """Return the rate of a training that names none: a share of the network's own from scratch."""
+        rate = MODELS[self.recipe.model.name].learning_rate * share
+        return rate * SGD_RATE_FACTOR if optimizer == "sgd" else rate
 
     def seed(self, step: int, part: int = 0) -> int:
         """Return the seed of a step, or of one of several trainings within it."""

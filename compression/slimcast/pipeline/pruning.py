@@ -6,7 +6,6 @@ from functools import cached_property
 
 from torch import nn
 
-from slimcast.catalog import MODELS
 from slimcast.pipeline.costs import costs_of
 from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
@@ -23,7 +22,6 @@ from slimcast.recipe import FinetuneStep, PruneStep, PruneTarget
 from slimcast.records import Table
 from slimcast.reporting import Reporter, ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast.train.recalibrate import reestimate_batch_norm
 
 _RECOVERY_RATE = 0.5
@@ -170,8 +168,7 @@ class _Pruning:
         )
 
     def _rate(self, share: float) -> float:
-        rate = MODELS[self._job.recipe.model.name].learning_rate * share
-        return rate * SGD_RATE_FACTOR if self._step.optimizer == "sgd" else rate
+        return self._job.learning_rate(self._step.optimizer, share=share)
 
 
 def _goal(job: Job, target: PruneTarget, reporter: Reporter) -> Goal:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from torch import nn
 
-from slimcast.catalog import MODELS
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.training import plan_of
 from slimcast.prune.unstructured import LayerSparsity, SparsityPlan, sparsify, sparsity_of, zeros_held
@@ -12,7 +11,6 @@ from slimcast.recipe import FinetuneStep, SparsifyStep
 from slimcast.records import Table
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.optimize import SGD_RATE_FACTOR
 
 _RECOVERY_RATE = 0.5  # of the network's rate: there is little time between rounds
 _ROUND_EPOCHS = 0.02
@@ -58,7 +56,7 @@ def _recover(
     as_step = FinetuneStep(
         kind="finetune",
         epochs=step.finetune_epochs,
-        learning_rate=step.finetune_rate or _default_rate(job, step),
+        learning_rate=step.finetune_rate or job.learning_rate(step.optimizer, share=_RECOVERY_RATE),
         optimizer=step.optimizer,
         batch_size=step.batch_size,
     )
@@ -68,11 +66,6 @@ def _recover(
         epoch_offset=round_index * step.finetune_epochs,
     )
     fit(trained, job.data, plan, reporter=part, after_step=zeros_held(trained))
-
-
-def _default_rate(job: Job, step: SparsifyStep) -> float:
-    rate = MODELS[job.recipe.model.name].learning_rate * _RECOVERY_RATE
-    return rate * SGD_RATE_FACTOR if step.optimizer == "sgd" else rate
 
 
 def _tell(job: Job, index: int, layers: list[LayerSparsity], reporter: ScaledReporter) -> None:

@@ -4,7 +4,6 @@ from contextlib import nullcontext
 
 from torch import nn
 
-from slimcast.catalog import MODELS
 from slimcast.models.head import frozen_backbone
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.precision import precision_for
@@ -13,7 +12,6 @@ from slimcast.pipeline.zeros import zeros_to_hold
 from slimcast.recipe import FinetuneStep, TrainStep
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import fit
-from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast.train.plan import Augmentation, TrainingPlan
 from slimcast.train.recalibrate import reestimate_batch_norm
 
@@ -87,7 +85,5 @@ def plan_of(
 
 
 def _default_rate(job: Job, step: TrainStep | FinetuneStep) -> float:
-    rate = MODELS[job.recipe.model.name].learning_rate
-    if isinstance(step, FinetuneStep):
-        rate *= _FINETUNE_RATE
-    return rate * SGD_RATE_FACTOR if step.optimizer == "sgd" else rate
+    share = _FINETUNE_RATE if isinstance(step, FinetuneStep) else 1.0
+    return job.learning_rate(step.optimizer, share=share)

@@ -8,9 +8,9 @@ import onnxruntime
 
 from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME
+from slimcast_edge.runtime.onnx import PROVIDER, session_options
 
 _BATCH = 32
-_PROVIDERS = ["CPUExecutionProvider"]
 
 
 def logits_of(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
@@ -37,11 +37,4 @@ def values_of(model: onnx.ModelProto, names: Sequence[str], images: np.ndarray) 
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(model.SerializeToString(), _options(), providers=_PROVIDERS)
-
-
-def _options() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return options
+    return onnxruntime.InferenceSession(model.SerializeToString(), session_options(1), providers=[PROVIDER])

@@ -53,6 +53,17 @@ class StaticPlan:
     equalize: bool = False
     correct_bias: bool = False
 
+    def calibrating(self, count: int) -> np.ndarray:
+        """Return which of so many training images calibrate: their indices, in order."""
+        return np.sort(self._shuffled(count)[: self.samples])
+
+    def scoring(self, count: int, most: int) -> np.ndarray:
+        """Return on which answers are compared: others than those that calibrate where there are enough."""
+        return np.sort(self._shuffled(count)[-most:])
+
+    def _shuffled(self, count: int) -> np.ndarray:
+        return np.random.default_rng(self.seed).permutation(count)
+
 
 def quantize(
     model: onnx.ModelProto, images: np.ndarray, plan: StaticPlan, *, reporter: Reporter
@@ -69,10 +80,8 @@ def quantize(
         StepError: the quantizer fails, a weight is no number, or nothing runs in integer kernels.
         Cancelled: somebody cancelled the run.
     """
-    chosen = np.random.default_rng(plan.seed).permutation(len(images))
-    calibration = images[np.sort(chosen[: plan.samples])]
-    # Others than those for calibration where there are enough.
-    scored = images[np.sort(chosen[-_SCORED_IMAGES:])]
+    calibration = images[plan.calibrating(len(images))]
+    scored = images[plan.scoring(len(images), _SCORED_IMAGES)]
     wanted = logits_of(model, scored)
     source = equalize(model) if plan.equalize else model
     best: tuple[float, Ranges, onnx.ModelProto] | None = None

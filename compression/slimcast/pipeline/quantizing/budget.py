@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import onnx
 from torch import nn
 
@@ -94,12 +93,12 @@ class Budget:
 
     def _worst(self) -> list[LayerError]:
         plan, data = self._plan, self._job.data
-        chosen = np.random.default_rng(plan.seed).permutation(len(data.train_labels))
+        count = len(data.train_labels)
         found = layer_errors(
             self._graph,
-            taken(data.train_images, np.sort(chosen[: plan.samples])),
+            taken(data.train_images, plan.calibrating(count)),
             plan,
-            scored=taken(data.train_images, np.sort(chosen[-_SCORED:])),
+            scored=taken(data.train_images, plan.scoring(count, _SCORED)),
             reporter=QuietReporter(
                 self._reporter, 0.0, _FIXES_SHARE, "Looking for the layers that lose most"
             ),

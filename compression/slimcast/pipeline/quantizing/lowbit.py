@@ -5,7 +5,6 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from slimcast.catalog import MODELS
 from slimcast.models.lowbit import Scheme, fixed_levels, levels_of, lowbit_layers, with_float_inputs
 from slimcast.pipeline.drafts import Draft, float_graph
 from slimcast.pipeline.job import Job
@@ -27,7 +26,6 @@ from slimcast.records import Table
 from slimcast.reporting import ScaledReporter
 from slimcast.train.fit import Hook, fit
 from slimcast.train.normalise import Normaliser
-from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast_edge.artifact import NumericKind
 
 _TRAINING_SHARE = 0.9
@@ -112,12 +110,12 @@ def _train(
     if hold is not None and not isinstance(step, WrpnQuantize):
         reporter.log(f"{step.method} has no zero: what 'sparsify' has emptied is filled again", "warning")
         hold = None
-    rate = MODELS[job.recipe.model.name].learning_rate  # whole: many signs and steps have to be found anew
+    rate = job.learning_rate(step.optimizer)  # whole: many signs and steps have to be found anew
     as_step = FinetuneStep(
         kind="finetune",
         epochs=step.epochs,
         batch_size=step.batch_size,
-        learning_rate=step.learning_rate or (rate * SGD_RATE_FACTOR if step.optimizer == "sgd" else rate),
+        learning_rate=step.learning_rate or rate,
         optimizer=step.optimizer,
         weight_decay=step.weight_decay,
         distill=step.distill,

@@ -3,12 +3,10 @@
 import copy
 import math
 
-import numpy as np
 import onnx
 import torch
 from torch import nn
 
-from slimcast.catalog import MODELS
 from slimcast.data.choice import images_for_choice
 from slimcast.data.files import taken
 from slimcast.models.layers import check_patterns, matches, weighted_layers
@@ -27,7 +25,6 @@ from slimcast.reporting import ScaledReporter
 from slimcast.train.batches import Batches
 from slimcast.train.evaluate import logits_of as torch_logits
 from slimcast.train.fit import fit
-from slimcast.train.optimize import SGD_RATE_FACTOR
 from slimcast.train.plan import TrainingPlan
 from slimcast_edge.artifact import NumericKind
 
@@ -113,8 +110,7 @@ class _Training:
         network.copy_to(model)
         model.eval()
         chosen = overrides(rounding, network.grids(), step.activations)
-        order = np.random.default_rng(plan.seed).permutation(len(job.data.train_labels))
-        calibration = taken(job.data.train_images, np.sort(order[: plan.samples]))
+        calibration = taken(job.data.train_images, plan.calibrating(len(job.data.train_labels)))
         with Workspace() as folder:
             graph = insert(
                 float_graph(job, model), calibration, MINMAX, step.activations, plan.keep, folder, chosen
@@ -124,8 +120,7 @@ class _Training:
 
     def _plan(self) -> TrainingPlan:
         step, distill = self._step, self._step.distill
-        rate = MODELS[self._job.recipe.model.name].learning_rate * _RATE
-        rate *= SGD_RATE_FACTOR if step.optimizer == "sgd" else 1
+        rate = self._job.learning_rate(step.optimizer, share=_RATE)
         return TrainingPlan(
             epochs=step.epochs,
             batch_size=step.batch_size,
