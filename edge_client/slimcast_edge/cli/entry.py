@@ -1,4 +1,7 @@
-"""The command ``slimcast-edge``. Exit codes: 0 done, 1 failed, 2 wrong arguments or settings."""
+"""The command line: what can be said, and which function each command calls.
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or settings.
+"""
 
 import argparse
 import contextlib
