@@ -60,7 +60,7 @@ def test_run_with_wrong_settings_says_so(tmp_path, capsys):
     assert "slimcast-edge init" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "bench", "enroll", "init"])
+@pytest.mark.parametrize("command", ["run", "bench", "doctor", "enroll", "init"])
 def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slimcast_edge import __version__
+from slimcast_edge.cli.doctor import doctor
 from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
 
 
@@ -148,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--threads", type=_positive, default=1, help="threads that compute (default: 1)")
     bench.add_argument("--seconds", type=float, default=1.0, help="how long to measure (default: 1)")
     bench.add_argument("--runtime", default="onnxruntime", help="what executes the model")
+
+    check = add(
+        "doctor", doctor, "Check everything that a camera needs.", "slimcast-edge doctor --config edge.toml"
+    )
+    check.add_argument("--config", type=Path, help="settings; without it, SLIMCAST_EDGE_* variables alone")
+    check.add_argument("--json", action="store_true", help="print one JSON document")
 
     enroll = add(
         "enroll",

@@ -44,6 +44,9 @@ class Connection:
         will: topic and payload that the broker publishes when this end vanishes.
         keepalive_s: silence after which the link is probed; after twice that it counts as dead.
 
+    Attributes:
+        problem: why the last connection ended or was refused; "" where there was none yet.
+
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._refusal = ""
+        self.problem = ""
         self._connected = threading.Event()
         self._stopping = threading.Event()
         self._inbox = Inbox()
@@ -159,7 +163,7 @@ class Connection:
         told = ""
         while not self._stopping.is_set():
             started = time.monotonic()
-            reason = self._one_connection()
+            reason = self.problem = self._one_connection()
             if self._stopping.is_set():
                 return
             if time.monotonic() - started > STABLE_AFTER_S:

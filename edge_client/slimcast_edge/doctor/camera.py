@@ -1,0 +1,39 @@
+"""Whether the camera gives pictures."""
+
+from typing import Any
+
+from slimcast_edge.doctor.child import ask_child
+from slimcast_edge.doctor.finding import Finding, bad, good
+from slimcast_edge.doctor.neighbour import running_client
+from slimcast_edge.settings import EdgeSettings
+
+LIMIT_S = 30.0
+_DARK = 2.0  # of 255: the noise of a sensor in the dark
+
+_ADVICE = {
+    "picamera2": "rpicam-hello --list-cameras must list it; if not, switch off and check the flat cable.",
+    "video": "ls /dev/video* must list it; the user must be in the group video; unplug and plug it in again.",
+}
+
+
+def check_camera(settings: EdgeSettings) -> Finding:
+    """Open the camera in a process of its own and look at its pictures for a moment."""
+    kind = settings.camera_kind
+    seen = ask_child("camera", settings.camera, timeout_s=LIMIT_S)
+    if "error" in seen:
+        other = running_client()
+        if other is not None:
+            return good("camera", f"{kind}: in use by the client that runs (process {other}), so not opened")
+        return bad(
+            "camera", f"{kind}: {seen['error']}", _ADVICE.get(kind, "Look at [camera] in the settings.")
+        )
+    return _judge(kind, seen)
+
+
+def _judge(kind: str, seen: dict[str, Any]) -> Finding:
+    what = f"{kind}: {seen['width']}x{seen['height']}, {seen['fps']:.1f} frames a second"
+    if seen["brightness"] < _DARK:
+        return bad(
+            "camera", f"{what}, but they are all black.", "Take the cap off the lens, or switch a light on."
+        )
+    return good("camera", what)
