@@ -55,6 +55,8 @@ class Variant:
         name: unique in its run: the step's number and what it made, such as ``2-prune`` or ``4-int8``.
         step: index of the step in the recipe, from 0.
         artifact: sha256 of the .onnx file in the artifact store, None where a variant has none.
+        predictions: sha256 of its answers to the held-out images there (`slimcast.measure.predictions`), None
+            where they were not kept.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class Variant:
     step_kind: str
     numeric_kind: str
     artifact: str | None
+    predictions: str | None = None
     measurements: tuple[Measurement, ...] = ()
 
     def value(self, name: str) -> float | None:
@@ -88,6 +91,7 @@ class Run:
     error: str = ""
     cancel_requested: bool = False
     worker: str = ""
+    deleted_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,11 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from slimcast.errors import Cancelled, DataError, ModelError
+from slimcast.measure.predictions import Predictions
 from slimcast.pipeline import run_recipe
 from slimcast.pipeline.job import initial, prepare, restore
 from slimcast.recipe import parse_recipe
@@ -53,6 +55,8 @@ def test_a_cancelled_run_goes_on_where_it_stopped_with_the_same_result(tmp_path,
     assert prune.value("macs") <= 0.63 * train.value("macs")
     assert int8.value("size_bytes") < 0.3 * train.value("size_bytes")
     assert int8.value("accuracy") > 0.8
+    kept = Predictions.from_bytes(store.artifacts.local_path(int8.predictions).read_bytes())
+    assert np.mean(kept.top == kept.truth) == pytest.approx(int8.value("accuracy"))
     info = read_info(store.artifacts.local_path(int8.artifact))
     assert info.recipe_hash == parse_recipe(RECIPE).hash
 

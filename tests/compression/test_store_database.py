@@ -17,6 +17,7 @@ from slimcast.errors import StoreError
 from slimcast.records import EventKind, RunState
 from slimcast.search.study import open_storage
 from slimcast.store import Store, database
+from slimcast.store.run_list import RunFilter
 from slimcast.store.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 from support_store import make_recipe, make_settings, make_variant
 from support_wait import PATIENCE
@@ -171,7 +172,11 @@ def test_no_query_of_a_page_reads_a_whole_table(tmp_path: Path):
         store.runs(limit=20, offset=980)
         store.runs(state=RunState.FAILED)
         store.run(run_id)
-        store.variants(run_id)
+        store.variants_of([run_id, "x"])
+        store.run_list.set_tags(run_id, ["a"])
+        store.run_list.page(RunFilter(tag="a"), limit=20)
+        store.run_list.page(RunFilter(states=(RunState.FAILED,), measured=True))
+        store.run_list.tags()
         store.checkpoints(run_id)
         store.events(run_id, after=3)
         store.events(run_id, after=3, kinds=[EventKind.POINT])

@@ -11,6 +11,7 @@ from slimcast.errors import StepError
 from slimcast.export.artifact import pack
 from slimcast.export.golden import choose_golden
 from slimcast.measure.fresh import FreshProcess, FreshRun
+from slimcast.measure.predictions import Predictions
 from slimcast.measure.quality import agreement, logits_of, top1_accuracy
 from slimcast.measure.report import Quality
 from slimcast.reporting import Reporter
@@ -28,10 +29,11 @@ and then.
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A finished artifact: the file, its answers' quality, and what a fresh process measured."""
+    """A finished artifact: the file, its answers and their quality, and what a fresh process measured."""
 
     content: bytes
     info: ArtifactInfo
+    predictions: Predictions
     quality: Quality
     fresh: FreshRun
 
@@ -75,7 +77,8 @@ def make_artifact(
         images = np.stack([sample.pixels() for sample in golden.samples])
         fresh = fresh_process.run(content, images, seconds=_LATENCY_SECONDS, reporter=reporter)
         _check_fresh(fresh, info)
-        return Artifact(content=content, info=info, quality=quality, fresh=fresh)
+        predictions = Predictions.of_logits(logits, data.test_labels, data.labels)
+        return Artifact(content=content, info=info, predictions=predictions, quality=quality, fresh=fresh)
 
 
 def _validated(runtime: Runtime, data: ImageData, reporter: Reporter) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def save(job: Job, index: int, draft: Draft, reporter: ScaledReporter) -> None:
         step_kind=step_kind(job, index),
         numeric_kind=artifact.info.numeric_kind.value,
         artifact=job.store.artifacts.put(artifact.content),
+        predictions=job.store.artifacts.put(artifact.predictions.to_bytes()),
         measurements=figures,
     )
     # The variant first: a step counts as finished only with its checkpoint.

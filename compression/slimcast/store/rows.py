@@ -46,11 +46,15 @@ def to_table(event: Event) -> Table:
 
 def to_variants(rows: Iterable[Row[Any]], measured: Iterable[Row[Any]]) -> list[Variant]:
     """Make records of variants and of all their measurements."""
-    figures: dict[str, list[Measurement]] = {}
+    figures: dict[tuple[str, str], list[Measurement]] = {}
+    names = [field.name for field in dataclasses.fields(Measurement)]
     for row in measured:
-        values = {f.name: getattr(row, f.name) for f in dataclasses.fields(Measurement)}
-        figures.setdefault(row.variant, []).append(Measurement(**values))
-    return [Variant(**row._mapping, measurements=tuple(figures.get(row.name, ()))) for row in rows]
+        values = row._mapping
+        one = Measurement(**{name: values[name] for name in names})
+        figures.setdefault((values["run_id"], values["variant"]), []).append(one)
+    return [
+        Variant(**row._mapping, measurements=tuple(figures.get((row.run_id, row.name), ()))) for row in rows
+    ]
 
 
 def from_measurements(variant: Variant) -> list[dict[str, Any]]:

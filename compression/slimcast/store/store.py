@@ -16,6 +16,7 @@ from slimcast.store import rows
 from slimcast.store import tables as t
 from slimcast.store.artifacts import ArtifactFiles
 from slimcast.store.database import Database
+from slimcast.store.run_list import RunList
 from slimcast.store.searches import Searches
 
 _OPEN = (RunState.QUEUED, RunState.RUNNING)
@@ -34,6 +35,7 @@ class Store:
         self._database = database
         self.artifacts = artifacts
         self.searches = Searches(database)
+        self.run_list = RunList(database)
         self._claims: dict[str, str] = {}
 
     @classmethod
@@ -104,16 +106,17 @@ class Store:
             return rows.find_run(connection, id_or_prefix)
 
     def runs(self, *, limit: int = 50, offset: int = 0, state: RunState | None = None) -> list[Run]:
-        """Return a page of runs, newest first."""
-        query = select(t.runs).order_by(t.runs.c.id.desc()).limit(limit).offset(offset)
+        """Return a page of runs, newest first, without deleted ones."""
+        query = select(t.runs).where(t.runs.c.deleted_at.is_(None))
+        query = query.order_by(t.runs.c.id.desc()).limit(limit).offset(offset)
         if state is not None:
             query = query.where(t.runs.c.state == state.value)
         with self._database.reading() as connection:
             return [rows.to_run(row) for row in connection.execute(query)]
 
     def count_runs(self, state: RunState | None = None) -> int:
-        """Return how many runs there are, for paging."""
-        query = select(func.count()).select_from(t.runs)
+        """Return how many runs there are, without deleted ones, for paging."""
+        query = select(func.count()).select_from(t.runs).where(t.runs.c.deleted_at.is_(None))
         if state is not None:
             query = query.where(t.runs.c.state == state.value)
         with self._database.reading() as connection:
@@ -300,11 +303,16 @@ class Store:
 
     def variants(self, run_id: str) -> list[Variant]:
         """Return a run's variants, by step."""
+        return self.variants_of([run_id])
+
+    def variants_of(self, run_ids: Collection[str]) -> list[Variant]:
+        """Return the variants of several runs, by run and step: two queries, however many runs."""
         v, m = t.variants.c, t.measurements.c
+        order = (v.run_id, v.step, v.name)
         with self._database.reading() as connection:
-            found = connection.execute(select(t.variants).where(v.run_id == run_id).order_by(v.step, v.name))
+            found = connection.execute(select(t.variants).where(v.run_id.in_(run_ids)).order_by(*order))
             measured = connection.execute(
-                select(t.measurements).where(m.run_id == run_id).order_by(m.variant, m.position)
+                select(t.measurements).where(m.run_id.in_(run_ids)).order_by(m.run_id, m.variant, m.position)
             )
             return rows.to_variants(found, measured)
 

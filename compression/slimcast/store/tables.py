@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest migration: a database that is there already is opened without loading Alembic."""
 
 VERSION_TABLE = "slimcast_version"
@@ -47,7 +47,16 @@ runs = Table(
     Column("error", Text, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
     Column("worker", String(200), nullable=False),
+    Column("deleted_at", Double),
     Index(None, "state", "id"),
+)
+
+run_tags = Table(
+    "run_tag",
+    metadata,
+    Column("run_id", String(10), ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(40), primary_key=True),
+    Index(None, "tag", "run_id"),
 )
 
 events = Table(
@@ -70,6 +79,7 @@ variants = Table(
     Column("step_kind", String(50), nullable=False),
     Column("numeric_kind", String(16), nullable=False),
     Column("artifact", String(64)),
+    Column("predictions", String(64)),
 )
 
 measurements = Table(
