@@ -43,8 +43,20 @@ class Studio:
         self.mute = False  # answer no request for chunks
         self.served = []
         self.reported, self.events, self.results, self.frames, self.telemetry = [], [], [], [], []
+        self.snapshots = []
         self.replies, self.statuses, self.abouts = {}, [], []
-        names = ("reported", "want", "event", "result", "frame", "telemetry", "reply/+", "status", "about")
+        names = (
+            "reported",
+            "want",
+            "event",
+            "result",
+            "frame",
+            "telemetry",
+            "reply/+",
+            "status",
+            "about",
+            "snapshot",
+        )
         self.connection = Connection(
             url,
             "studio",
@@ -108,6 +120,8 @@ class Studio:
             self.reported.append(decode(Reported, "reported", payload))
         elif address.suffix == "frame":
             self.frames.append(extract(payload)[0])
+        elif address.suffix == "snapshot":
+            self.snapshots.append(extract(payload)[0])
         elif address.suffix == "reply":
             self.replies[address.tail] = decode(Reply, "reply", payload)
         else:

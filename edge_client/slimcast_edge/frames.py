@@ -1,5 +1,6 @@
 """JPEG frames that carry their result in a comment segment; to any viewer they are plain pictures."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,16 +70,26 @@ def _comment(jpeg: bytes) -> bytes:
     raise WireError("A frame carries no result in its comment segment.")
 
 
-def encode_frame(pixels: np.ndarray, result: Result, *, quality: int, width: int) -> bytes:
-    """Scale a frame down to `width` pixels at most, encode it and embed its result.
+def encode_frame(
+    pixels: np.ndarray,
+    result: Result,
+    *,
+    quality: int,
+    width: int,
+    draw: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> bytes:
+    """Scale a frame down to `width` pixels at most, draw on it, encode it and embed its result.
 
-    A frame above the wire's limit is encoded again at half the quality, down to 10.
+    A frame above the wire's limit is encoded again at half the quality, down to 10. `draw` takes and returns
+    pixels (H, W, C).
 
     Raises:
         WireError: even that is too large.
 
     """
     small = _at_most(pixels, width)
+    if draw is not None:
+        small = draw(small)
     while True:
         frame = embed(encode_jpeg(small, quality), result)
         if len(frame) <= MAX_FRAME_BYTES or quality <= 10:

@@ -70,6 +70,21 @@ class EdgeSettings(BaseModel):
     telemetry_s: float = Field(
         default=2.0, ge=0.2, le=3600, description="Time between two reports of well-being, s."
     )
+    buffer_results: int = Field(
+        default=5000,
+        ge=0,
+        le=50_000,
+        description="As many results are kept in memory while the broker is away, about 0.4 KB each.",
+    )
+    snapshots_kept: int = Field(
+        default=50, ge=0, le=10_000, description="As many pictures stay in the state folder; 0 keeps none."
+    )
+    away_picture_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="While the broker is away, take a picture that often, s; 0 takes none.",
+    )
 
     @field_validator("broker")
     @classmethod

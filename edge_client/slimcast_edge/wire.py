@@ -92,13 +92,43 @@ class ArtifactRef(Payload):
         return -(-self.size_bytes // self.chunk_bytes)
 
 
+class SnapshotRule(Payload):
+    """When a device takes a picture by itself: when one of these classes appears.
+
+    Attributes:
+        classes: labels as the model gives them.
+        min_score: what scores less has not been seen.
+        absent_s: a class appears when it has not been seen for so many seconds.
+
+    """
+
+    classes: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=10)
+    min_score: float = Field(default=0.6, gt=0, le=1)
+    absent_s: float = Field(default=10.0, ge=1, le=86_400)
+
+
 class StreamSettings(Payload):
-    """How a device streams. `max_fps` frames a second, JPEG `quality` 1..95, `width` in pixels at most."""
+    """How a device streams.
+
+    Attributes:
+        max_fps: frames a second at most. quality: of the JPEG, 1..95. width: in pixels, at most.
+        always: frames and results flow although nobody watches.
+        results: "always": results flow although nobody watches; frames still wait for a viewer.
+        adapt: lower rate, quality and width while the link is slow.
+        overlay: what is drawn onto streamed frames: "label", "score", "fps"; a word that the device does not
+            know draws nothing.
+        snapshots: when to take pictures; None: on request only.
+
+    """
 
     max_fps: float = Field(default=30.0, gt=0, le=240)
     quality: int = Field(default=80, ge=1, le=95)
     width: int = Field(default=640, ge=16, le=4096)
     always: bool = False
+    results: Literal["watched", "always"] = "watched"
+    adapt: bool = True
+    overlay: list[Annotated[str, Field(max_length=20)]] = Field(default=[], max_length=8)
+    snapshots: SnapshotRule | None = None
 
 
 class Desired(Payload):
@@ -156,6 +186,7 @@ class Result(Payload):
         captured_at: Unix time of the exposure, s. classified_at: Unix time of the answer, s.
         latency_ms: preprocessing and inference.
         expected: the right label where the camera knows it (synthetic and folder cameras), else None.
+        late: it was kept while the broker was away; newer ones may have come before it.
 
     """
 
@@ -167,6 +198,29 @@ class Result(Payload):
     artifact: str = Field(max_length=64)
     predictions: list[Prediction] = Field(max_length=10)
     expected: str | None = Field(default=None, max_length=200)
+    late: bool = False
+
+
+class StreamReport(Payload):
+    """How a device streams just now, over the last interval.
+
+    Attributes:
+        fps: frames sent a second, 0 while nobody watches.
+        step: how far rate, quality and width are lowered for the link; 0: as ordered.
+        max_fps, quality, width: what holds at that step.
+        delay_ms: median time until a frame has left the device; None when none was sent.
+        kept: results that wait to be sent late. lost: results that found no room there, since the start.
+
+    """
+
+    fps: float = Field(ge=0)
+    step: int = Field(ge=0, le=100)
+    max_fps: float = Field(ge=0)
+    quality: int = Field(ge=0, le=100)
+    width: int = Field(ge=0)
+    delay_ms: float | None = Field(default=None, ge=0)
+    kept: int = Field(default=0, ge=0)
+    lost: int = Field(default=0, ge=0)
 
 
 class Telemetry(Payload):
@@ -183,6 +237,7 @@ class Telemetry(Payload):
     rss_mb: float = Field(ge=0)
     temperature_c: float | None = None
     throttled: bool | None = None
+    stream: StreamReport | None = None
 
 
 class EventKind(StrEnum):
@@ -231,7 +286,9 @@ class Reply(Payload):
 
 
 CommandName = Literal["view", "benchmark", "snapshot", "rollback"]
-Suffix = Literal["status", "about", "desired", "reported", "want", "frame", "result", "telemetry", "event"]
+Suffix = Literal[
+    "status", "about", "desired", "reported", "want", "frame", "snapshot", "result", "telemetry", "event"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +311,7 @@ TOPICS = {
         TopicInfo(suffix="reported", payload=Reported, retained=True, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="want", payload=Want, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="frame", payload=None, retained=False, qos=0, max_bytes=MAX_FRAME_BYTES),
+        TopicInfo(suffix="snapshot", payload=None, retained=False, qos=1, max_bytes=MAX_FRAME_BYTES),
         TopicInfo(suffix="result", payload=Result, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="telemetry", payload=Telemetry, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="event", payload=Event, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),

@@ -403,8 +403,9 @@ def test_commands_are_answered(studio, device):
     assert studio.replies["r1"].ok
     assert studio.wait_state("rolled_back", revision=3).active == sha(OLD)
     studio.send("cmd/snapshot", Command(id="s1").encode())
-    wait_for(lambda: "s1" in studio.replies and studio.frames)
-    assert studio.frames[-1].frame == studio.replies["s1"].result["frame"]
+    wait_for(lambda: "s1" in studio.replies and studio.snapshots)
+    assert studio.snapshots[-1].frame == studio.replies["s1"].result["frame"]
+    assert not studio.frames, "a picture is for whoever asked, not for those who watch"
     studio.send("cmd/benchmark", Command(id="b1", args={"seconds": 0.1}).encode())
     wait_for(lambda: "b1" in studio.replies)
     assert studio.replies["b1"].ok, studio.replies["b1"].error

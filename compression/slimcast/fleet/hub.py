@@ -17,6 +17,7 @@ from slimcast.fleet.publisher import Publisher
 from slimcast.fleet.records import Device, FramePacket
 from slimcast.fleet.registry import DeviceRegistry
 from slimcast.fleet.replies import Replies
+from slimcast.fleet.snapshots import SnapshotShelf
 from slimcast.fleet.viewers import FrameCallback, ResultCallback, Viewers
 from slimcast.settings import Settings
 from slimcast.store import Store
@@ -27,7 +28,7 @@ from slimcast_edge.wire import Address, Payload, blob_topic, topic
 MIN_LEASE_S = 0.05
 """The wire has no shorter lease; one of this length ends the one before."""
 COMMANDS = tuple(s.removeprefix("cmd/") for s in wire.TOPICS if s.startswith("cmd/") and s != "cmd/view")
-_HEARD = ("status", "about", "desired", "reported", "want", "frame", "result", "telemetry", "event")
+_HEARD = tuple(s for s in wire.TOPICS if "/" not in s and s not in {"reply", "blob"})
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +45,7 @@ class FleetHub:
         self._counters: Counter[str] = Counter()
         self._registry, self._replies = DeviceRegistry(), Replies()
         self._frames: dict[str, FramePacket] = {}
+        self._snapshots = SnapshotShelf()
         self._changed = threading.Condition()
         key = studio_key(settings)
         self.public_key = key.public_key()
@@ -128,6 +130,14 @@ class FleetHub:
     def latest_frame(self, device: str) -> FramePacket | None:
         """Return a device's newest frame, None when none has come. They come only while somebody watches."""
         return self._frames.get(device)
+
+    def snapshots(self, device: str) -> list[FramePacket]:
+        """Return the pictures that a device has sent since the hub started, newest first.
+
+        They are a dozen at most. The command ``snapshot`` takes one more; with ``{"newest": N}`` the device
+        sends those that it has kept.
+        """
+        return self._snapshots.of(device)
 
     def watch(self, device: str, viewer: str, callback: FrameCallback) -> Callable[[], None]:
         """Call `callback` with each frame of a device as it comes, until the returned function is called.
@@ -229,6 +239,13 @@ class FleetHub:
         packet = FramePacket(device=address.device, jpeg=jpeg, result=result, received_at=time.time())
         self._frames[address.device] = packet
         self._counters["viewer_errors"] += self._viewers.deliver(address.device, packet)
+
+    def on_snapshot(self, address: Address, jpeg: bytes, result: wire.Result) -> None:
+        """Keep a picture; it may be an old one, so it says nothing of how the device is now."""
+        self._counters["snapshots"] += 1
+        self._snapshots.add(
+            FramePacket(device=address.device, jpeg=jpeg, result=result, received_at=time.time())
+        )
 
     def on_payload(self, address: Address, payload: Payload, data: bytes) -> None:
         """Take in a state, or serve what is asked for."""

@@ -20,6 +20,9 @@ class Receiver(Protocol):
     def on_frame(self, address: Address, jpeg: bytes, result: Result) -> None:
         """Take a frame."""
 
+    def on_snapshot(self, address: Address, jpeg: bytes, result: Result) -> None:
+        """Take a picture that the device keeps."""
+
     def on_payload(self, address: Address, payload: Payload, data: bytes) -> None:
         """Take any other payload, and the bytes that it came as."""
 
@@ -64,6 +67,9 @@ class Inbox:
         elif address.suffix == "frame":
             result, jpeg = extract(data)
             self._receiver.on_frame(address, jpeg, result)
+        elif address.suffix == "snapshot":
+            result, jpeg = extract(data)
+            self._receiver.on_snapshot(address, jpeg, result)
         elif info.payload is not None:
             self._receiver.on_payload(address, decode(info.payload, address.suffix, data), data)
 

@@ -82,6 +82,8 @@ class DeviceRegistry:
                 )
             case Telemetry():
                 return _alive(replace(device, telemetry=payload), payload.session, now)
+            case Result(late=True):
+                return _alive(device, payload.session, now)
             case Result():
                 return _alive(replace(device, last_result=payload), payload.session, now)
             case Event():

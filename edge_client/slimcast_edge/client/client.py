@@ -14,12 +14,13 @@ import numpy as np
 from slimcast_edge import __version__
 from slimcast_edge.bench import hardware
 from slimcast_edge.camera import Camera, Frame, open_camera
-from slimcast_edge.client.commands import Benchmark
+from slimcast_edge.client.commands import Benchmark, take_snapshot
 from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.host import ClientHost
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import CameraLoop, InferLoop, Traffic
-from slimcast_edge.client.outbox import Outbox
+from slimcast_edge.client.outbox import Outbox, OutboxOptions
+from slimcast_edge.client.snapshots import Album
 from slimcast_edge.deploy.port import DeployOptions
 from slimcast_edge.deploy.startup import adopt, begin, open_first
 from slimcast_edge.deploy.state import Deployment, StateFolder
@@ -79,17 +80,19 @@ class Client:
             on_connect=self._on_connect,
             will=(self._topic("status"), self._status(online=False)),
         )
+        self._folder = StateFolder(settings.state_folder.expanduser())
         self._outbox = Outbox(
             self._connection,
             self._leases,
-            site=settings.site,
-            device=settings.device,
-            session=self._session,
+            Album(self._folder.folder / "snapshots", kept=settings.snapshots_kept),
+            identity=(settings.site, settings.device, self._session),
+            options=OutboxOptions(
+                kept_results=settings.buffer_results, away_picture_s=settings.away_picture_s
+            ),
         )
         self._host = ClientHost(
             self._connection, self._engine, self._outbox, site=settings.site, device=settings.device
         )
-        self._folder = StateFolder(settings.state_folder.expanduser())
         self._camera_loop: CameraLoop | None = None
         self._machine: Machine | None = None
         self._trial: TrialProcess | None = None
@@ -229,12 +232,8 @@ class Client:
         if name == "benchmark":
             path = self._folder.model_path(current.entry.sha256) if current else None
             self._benchmark.start(command, path, self._reply)
-        elif name == "snapshot" and current is None:
-            self._reply(Reply(id=command.id, ok=False, error="There is no model on this device yet."))
         elif name == "snapshot":
-            self._outbox.request_snapshot(
-                lambda number: self._reply(Reply(id=command.id, ok=True, result={"frame": number}))
-            )
+            take_snapshot(command, self._outbox, self._reply, has_model=current is not None)
         elif name == "rollback" and self._machine is not None:
             self._machine.roll_back(
                 lambda error: self._reply(Reply(id=command.id, ok=not error, error=error))
@@ -270,6 +269,7 @@ class Client:
             rss_mb=rss_mb(),
             temperature_c=temperature_c(),
             throttled=throttled(),
+            stream=self._outbox.report(seconds),
         )
 
     def _about(self) -> About:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from slimcast_edge.bench import describe_machine
+from slimcast_edge.client.outbox import Outbox
 from slimcast_edge.wire import Command, Reply
 
 logger = logging.getLogger(__name__)
@@ -73,3 +74,19 @@ class Benchmark:
             tail = (problems.strip().splitlines() or ["it was interrupted"])[-1]
             return Reply(id=command.id, ok=False, error=f"The benchmark failed: {tail}"[:600])
         return Reply(id=command.id, ok=True, result=result | {"machine": describe_machine()})
+
+
+def take_snapshot(command: Command, outbox: Outbox, answer: Answer, *, has_model: bool) -> None:
+    """Take a picture, answered with its frame's number; with ``newest: N`` send the kept ones once more."""
+    newest = command.args.get("newest")
+    if newest is not None:
+        if isinstance(newest, bool) or not isinstance(newest, int) or newest < 1:
+            answer(Reply(id=command.id, ok=False, error="'newest' must be a number from 1."))
+        else:
+            answer(Reply(id=command.id, ok=True, result={"pictures": outbox.send_again(newest)}))
+    elif not has_model:
+        answer(Reply(id=command.id, ok=False, error="There is no model on this device yet."))
+    else:
+        outbox.request_snapshot(
+            lambda number: answer(Reply(id=command.id, ok=True, result={"frame": number}))
+        )

@@ -1,117 +1,200 @@
-"""Results and frames on their way to the broker."""
+"""What leaves the client: results, frames and pictures, each in a lane of its own."""
 
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimcast_edge.client.frame_lane import FrameLane
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import Classified
+from slimcast_edge.client.results import ResultLane
+from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, Appearances, SnapshotLane
 from slimcast_edge.errors import WireError
-from slimcast_edge.frames import encode_frame
 from slimcast_edge.mqtt import Connection
-from slimcast_edge.wire import Prediction, Result, StreamSettings, topic
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessageInfo
+from slimcast_edge.mqtt.connection import MAX_DELAY_S
+from slimcast_edge.wire import Prediction, Result, StreamReport, StreamSettings, topic
 
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 10_000
 """Results that may wait while a frame is being encoded and sent; without their pictures they are small."""
 
+_MAX_PICTURES = 4
+"""Frames that may wait to become pictures; these are whole."""
+
+LATE_AFTER_S = MAX_DELAY_S
+"""So long after a connect, all who listen are back as well; what is late must not be told to nobody."""
+
 _NO_PICTURE = np.empty((0, 0, 3), np.uint8)
-_JITTER = 0.3  # share of an interval by which a frame may come early: a camera's clock and ours differ
+_IDLE_S, _BUSY_S = 1.0, 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxOptions:
+    """What of a stream is the device's own affair.
+
+    Attributes:
+        kept_results: as many results are kept while the broker is away.
+        away_picture_s: a picture so often while the broker is away, s; 0: none.
+
+    """
+
+    kept_results: int = 5000
+    away_picture_s: float = 0.0
 
 
 class Outbox:
-    """Publishes every result, and the newest frame once the last one has left; only while somebody watches.
+    """Publishes what somebody wants: results, the newest frame, pictures.
 
-    `put` belongs to the thread of the model, `run` to one of its own.
+    `put` belongs to the thread of the model, `run_once` and `report` to one of their own.
     """
 
     def __init__(
-        self, connection: Connection, leases: Leases, *, site: str, device: str, session: str
+        self,
+        connection: Connection,
+        leases: Leases,
+        album: Album,
+        *,
+        identity: tuple[str, str, str],
+        options: OutboxOptions | None = None,
     ) -> None:
-        self._connection, self._leases, self._session = connection, leases, session
-        self._result_topic, self._frame_topic = topic(site, device, "result"), topic(site, device, "frame")
+        site, device, self._session = identity
+        self._options = options or OutboxOptions()
+        self._connection, self._leases, self._album = connection, leases, album
+        self._results = ResultLane(connection, topic(site, device, "result"), kept=self._options.kept_results)
+        self._frames = FrameLane(connection, topic(site, device, "frame"))
+        self._snapshots = SnapshotLane(connection, topic(site, device, "snapshot"), album)
+        self._appearances = Appearances()
         self._waiting: deque[Classified] = deque(maxlen=_MAX_WAITING)
-        self._newest: Classified | None = None  # the only one whose picture is kept
+        self._newest: Classified | None = None  # of those that wait, the only one whose picture is kept
+        self._pictures: deque[Classified] = deque(maxlen=_MAX_PICTURES)
         self._there = threading.Condition()
         self._stopped = False
         self.stream = StreamSettings()
-        self._snapshots: list[Callable[[int], None]] = []
-        self._last_frame: MQTTMessageInfo | None = None
-        self._next_frame_at = 0.0
+        self._asked: list[Callable[[int], None]] = []
+        self._again: deque[int] = deque(maxlen=10)
+        self._times: deque[float] = deque(maxlen=30)
+        self._next_away_picture = 0.0
+        self._connected = (0, float("inf"))  # number of the connection, and since when
 
     def put(self, item: Classified) -> None:
-        """Take a result; forgotten at once when nobody watches."""
-        if not (self._snapshots or self._wanted()[0]):
+        """Take a result; forgotten at once when nobody wants it."""
+        self._times.append(time.monotonic())
+        picture = self._is_picture(item)
+        if not (picture or any(self._wanted())):
             return
         with self._there:
+            if picture:
+                self._pictures.append(item)
             self._waiting.append(_without_picture(item))
             self._newest = item
             self._there.notify()
 
     def request_snapshot(self, done: Callable[[int], None]) -> None:
-        """Publish the next frame whoever watches; `done` is called with its number."""
-        self._snapshots.append(done)
+        """Take a picture of the next frame, whoever watches; `done` is called with its number."""
+        self._asked.append(done)
+
+    def send_again(self, count: int) -> int:
+        """Send the newest pictures that are kept once more; return how many there are."""
+        count = min(count, MAX_SENT_AGAIN)
+        self._again.append(count)
+        return len(self._album.newest(count))
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Let `run_once` return."""
         with self._there:
             self._stopped = True
             self._there.notify()
 
     def run_once(self, timeout: float) -> bool:
         """Publish what waits, or wait for it; False once stopped."""
+        longest = _BUSY_S if self._pump() else _IDLE_S
         with self._there:
-            self._there.wait_for(lambda: self._waiting or self._stopped, timeout)
+            self._there.wait_for(lambda: self._waiting or self._stopped, min(timeout, longest))
             if self._stopped:
                 return False
-            items, newest = list(self._waiting), self._newest
+            items, newest, pictures = list(self._waiting), self._newest, list(self._pictures)
             self._waiting.clear()
+            self._pictures.clear()
             self._newest = None
         if newest is not None:
-            try:
-                self._publish(items, newest)
-            except WireError as error:  # a label of thousands of characters, a frame that nothing makes small
-                logger.warning("Not published: %s", error)
+            self._guarded(lambda: self._publish(items, newest))
+        for item in pictures:
+            self._guarded(lambda item=item: self._take_picture(item))  # type: ignore[misc]
         return True
+
+    def report(self, seconds: float) -> StreamReport:
+        """Return how the stream has gone since the last report, `seconds` ago."""
+        report = self._frames.report(self.stream, seconds)
+        return report.model_copy(update={"kept": self._results.kept, "lost": self._results.lost})
 
     def _wanted(self) -> tuple[bool, bool]:
+        """Return whether results are wanted, and whether frames are."""
         if self.stream.always:
             return True, True
-        return self._leases.wanted()
+        results, frames = self._leases.wanted()
+        return results or self.stream.results == "always", frames
 
-    def _publish(self, items: list[Classified], newest: Classified) -> None:
-        if not self._connection.connected:
-            return
-        results = [to_result(item, self._session) for item in items]
-        if self._wanted()[0]:
-            for result in results:
-                self._connection.publish(self._result_topic, result.encode())
-        snapshots, self._snapshots = self._snapshots, []
-        if snapshots or (self._wanted()[1] and self._is_time()):
-            self._publish_frame(newest.frame.pixels, results[-1])
-        for done in snapshots:
-            done(newest.frame.number)
+    def _is_picture(self, item: Classified) -> bool:
+        labels = item.answer.loaded.runtime.info.labels
+        seen = [(labels[index], score) for index, score in item.answer.best]
+        appears = self._appearances.look(self.stream.snapshots, seen)
+        return appears or bool(self._asked) or self._is_away_picture()
 
-    def _is_time(self) -> bool:
-        now, interval = time.monotonic(), 1.0 / self.stream.max_fps
-        if now < self._next_frame_at - _JITTER * interval or self._connection.is_pending(self._last_frame):
+    def _is_away_picture(self) -> bool:
+        every_s, now = self._options.away_picture_s, time.monotonic()
+        if every_s == 0 or self._connection.connected or now < self._next_away_picture:
             return False
-        self._next_frame_at = max(self._next_frame_at, now - interval) + interval
+        self._next_away_picture = now + every_s
         return True
 
-    def _publish_frame(self, pixels: np.ndarray, result: Result) -> None:
-        jpeg = encode_frame(pixels, result, quality=self.stream.quality, width=self.stream.width)
-        self._last_frame = self._connection.publish(self._frame_topic, jpeg)
+    def _pump(self) -> bool:
+        """Send what has waited for its turn; return whether there is more to do soon."""
+        while self._again:
+            self._snapshots.send_again(self._again.popleft())
+        late = self._is_late_time()
+        busy = [self._frames.look(), self._snapshots.pump(unsent=late), late and self._results.pump()]
+        return any(busy)
+
+    def _is_late_time(self) -> bool:
+        """Return whether those who listen are there again: one has said so, or all have had the time."""
+        if not self._connection.connected:
+            return False
+        number, now = self._connection.number, time.monotonic()
+        if number != self._connected[0]:
+            self._connected = (number, now)
+        since = self._connected[1]
+        return self._leases.renewed_at > since or now - since >= LATE_AFTER_S
+
+    def _publish(self, items: list[Classified], newest: Classified) -> None:
+        results_wanted, frames_wanted = self._wanted()
+        results = [to_result(item, self._session) for item in items]
+        if results_wanted:
+            for result in results:
+                self._results.send(result)
+        if frames_wanted and self._connection.connected and self._frames.is_time(self.stream):
+            self._frames.send(newest.frame.pixels, results[-1], self.stream, self._fps())
+
+    def _take_picture(self, item: Classified) -> None:
+        asked, self._asked = self._asked, []
+        self._snapshots.take(item.frame.pixels, to_result(item, self._session))
+        for done in asked:
+            done(item.frame.number)
+
+    def _fps(self) -> float:
+        times = list(self._times)
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+    def _guarded(self, publish: Callable[[], None]) -> None:
+        try:
+            publish()
+        except WireError as error:  # a label of thousands of characters, a frame that nothing makes small
+            logger.warning("Not published: %s", error)
 
 
 def _without_picture(item: Classified) -> Classified:

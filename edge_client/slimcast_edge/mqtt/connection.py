@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 MIN_DELAY_S = 0.5
 MAX_DELAY_S = 10.0
+MAX_UNSENT_BYTES = 16 * 1024
 STABLE_AFTER_S = 10.0
 """A connection that lasted this long was a good one: the next delay starts small again."""
 
@@ -84,6 +85,11 @@ class Connection:
     def connected(self) -> bool:
         """Whether the broker has accepted us and our subscriptions."""
         return self._connected.is_set()
+
+    @property
+    def number(self) -> int:
+        """How many connections there have been; what was sent over an earlier one is gone."""
+        return self.counters["connects"]
 
     def start(self) -> None:
         """Start connecting; returns at once."""
@@ -299,8 +305,13 @@ def _qos(topic_filter: str) -> int:
 
 
 def _notice_dead_links(_client: Any, _data: Any, sock: Any) -> None:
-    """Let the kernel end a connection whose bytes nobody acknowledges, and send small packets at once."""
-    for name, value in (("TCP_NODELAY", 1), ("TCP_USER_TIMEOUT", 10_000)):
+    """Let the kernel end a connection whose bytes nobody acknowledges, and send small packets at once.
+
+    Nor may it pile up what a slow link has not yet sent: a frame counts as sent once it is in the kernel, and
+    with the usual buffer of megabytes a viewer would see the past.
+    """
+    options = (("TCP_NODELAY", 1), ("TCP_USER_TIMEOUT", 10_000), ("TCP_NOTSENT_LOWAT", MAX_UNSENT_BYTES))
+    for name, value in options:
         with contextlib.suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
