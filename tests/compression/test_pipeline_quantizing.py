@@ -21,16 +21,17 @@ steps:
 KINDS = {
     "static": "int8", "qat": "int8", "dynamic": "int8", "float16": "float16",
     "binary": "binary", "dorefa": "int8", "pact": "int8", "wrpn": "int8",
-    "weight_only": "weight_only", "quanto": "int8",
+    "weight_only": "weight_only", "quanto": "int8", "mixed": "int8",
 }  # fmt: skip
 LABELS = {
     "static": "int8", "qat": "int8-qat", "dynamic": "int8", "float16": "float16",
     "binary": "binary", "dorefa": "dorefa-w4a8", "pact": "pact-w4a4", "wrpn": "wrpn-w4a8",
-    "weight_only": "int4", "quanto": "int8-int8",
+    "weight_only": "int4", "quanto": "int8-int8", "mixed": "mixed",
 }  # fmt: skip
 SMALLER = {
     "static": 0.4, "qat": 0.4, "dynamic": 0.4, "float16": 0.6,
     "binary": 0.07, "dorefa": 0.17, "pact": 0.17, "wrpn": 0.17, "weight_only": 0.2, "quanto": 0.4,
+    "mixed": 0.3,
 }  # fmt: skip
 """Bytes beside the float artifact's: about eight kilobytes of both are no weights."""
 

@@ -92,5 +92,15 @@ QUANTIZERS: Registry[KindInfo] = Registry(
             citation="optimum-quanto, github.com/huggingface/optimum-quanto; float8: Micikevicius et al., "
             "FP8 Formats for Deep Learning, 2022, arXiv:2209.05433",
         ),
+        KindInfo(
+            name="mixed",
+            title="Mixed widths",
+            description="Each layer alone is tried at each width; then every layer gets the fewest bits that "
+            "a budget of bytes or of accuracy allows.",
+            impl="slimcast.recipe:MixedQuantize",
+            citation="Shoham and Gersho, Efficient bit allocation for an arbitrary set of quantizers, IEEE "
+            "Transactions on Acoustics, Speech, and Signal Processing 36(9), 1988; Dong et al., HAWQ-V2, "
+            "NeurIPS 2020, arXiv:1911.03852",
+        ),
     ],
 )

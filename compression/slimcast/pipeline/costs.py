@@ -8,11 +8,12 @@ beside them. What a finished step states is measured in a fresh process all the 
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 from torch import nn
 
 from slimcast.export.artifact import pack
 from slimcast.measure.cost import Cost, count_macs, count_parameters
-from slimcast.pipeline.drafts import float_graph, input_of
+from slimcast.pipeline.drafts import Draft, float_graph, input_of
 from slimcast.pipeline.job import Job
 from slimcast.quantize.static import MINMAX, StaticPlan, quantize
 from slimcast.reporting import Reporter, SilentReporter
@@ -94,11 +95,20 @@ def draft_artifact(job: Job, model: nn.Module, numbers: str = "float32") -> byte
             StaticPlan(samples=_CALIBRATION_SAMPLES, ranges=(MINMAX,)),
             reporter=SilentReporter(),
         )
+    return _packed(job, graph, NumericKind(numbers))
+
+
+def file_bytes(job: Job, draft: Draft) -> int:
+    """Return about how many bytes the artifact of a draft will have."""
+    return len(_packed(job, draft.graph, draft.kind)) + _rest_of_the_file(job)
+
+
+def _packed(job: Job, graph: onnx.ModelProto, kind: NumericKind) -> bytes:
     info = ArtifactInfo(
         name=f"{job.recipe.name}/draft",
         labels=list(job.data.labels),
         input=input_of(job),
-        numeric_kind=NumericKind(numbers),
+        numeric_kind=kind,
         opset=graph.opset_import[0].version,
         recipe_hash=job.recipe.hash,
     )

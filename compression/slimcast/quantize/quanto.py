@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from slimcast.errors import StepError
 from slimcast.models.head import final_classifier
@@ -68,13 +68,29 @@ def with_low_bits(model: nn.Module, plan: WeightPlan, *, reporter: Reporter) -> 
         )
     if stay:
         reporter.log(f"{len(stay)} of {len(layers)} layers stay in float: {', '.join(stay)}")
+    return with_formats(model, formats, plan.activations)
+
+
+def with_formats(model: nn.Module, formats: Mapping[str, str], activations: str) -> nn.Module:
+    """Return a copy with the layers of these names rounded, each to its format; all others stay in float.
+
+    Args:
+        model: in float.
+        formats: names of `slimcast.models.quanto.FORMATS` by layer.
+        activations: as of `WeightPlan`.
+    """
     out = copy.deepcopy(model)
-    kind = FORMATS[plan.activations] if plan.activations else ""
+    kind = FORMATS[activations] if activations else ""
     for name, weights in formats.items():
-        # Integer kernels take one scale for each output channel.
-        group = None if plan.activations == "int8" else group_of(layers[name].weight, FORMATS[weights])
+        group = scale_group(out.get_submodule(name).weight, weights, activations)  # type: ignore[arg-type]
         put(out, name, LayerFormat(weights=FORMATS[weights], group=group, activations=kind))
     return out
+
+
+def scale_group(weight: Tensor, weights: str, activations: str) -> int | None:
+    """Return how many weights share a scale, None for those of an output channel."""
+    # Integer kernels take one scale for each output channel.
+    return None if activations == "int8" else group_of(weight, FORMATS[weights])
 
 
 def _formats(layers: Mapping[str, Weighted], plan: WeightPlan, last: str) -> dict[str, str]:

@@ -17,7 +17,13 @@ from slimcast.recipe.parse import load_recipe, parse_recipe
 from slimcast.recipe.pruning import PruneStep, PruneTarget, Regularize
 from slimcast.recipe.quantize_step import QuantizeStep
 from slimcast.recipe.quantizing import DynamicQuantize, Float16Quantize, QatQuantize, StaticQuantize
-from slimcast.recipe.quanto import QuantoQuantize, WeightOnlyQuantize
+from slimcast.recipe.quanto import (
+    MixedQuantize,
+    MixedTarget,
+    QuantoQuantize,
+    RoundedQuantize,
+    WeightOnlyQuantize,
+)
 from slimcast.recipe.sensitivity import SensitivityStep
 from slimcast.recipe.sparsify import SparsifyStep
 from slimcast.recipe.subject import DataSpec, ModelSpec
@@ -33,6 +39,8 @@ __all__ = [
     "FinetuneStep",
     "Float16Quantize",
     "LowBitQuantize",
+    "MixedQuantize",
+    "MixedTarget",
     "ModelSpec",
     "NetAdaptStep",
     "NetAdaptTarget",
@@ -44,6 +52,7 @@ __all__ = [
     "QuantoQuantize",
     "Recipe",
     "Regularize",
+    "RoundedQuantize",
     "SensitivityStep",
     "SparsifyStep",
     "StaticQuantize",

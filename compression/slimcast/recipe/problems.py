@@ -15,7 +15,7 @@ def explain(error: ValidationError) -> list[tuple[str, str]]:
     in_steps = any(item["loc"][:1] == ("steps",) and len(item["loc"]) > 1 for item in found)
     problems = []
     for item in found:
-        if item["type"] == "too_short" and in_steps:
+        if item["type"] == "too_short" and item["loc"] == ("steps",) and in_steps:
             continue  # pydantic does not count the steps that are wrong
         if item["type"] == "value_error" and not item["loc"]:
             continue  # the order of the steps: `parse._misplaced_steps` has said it, and where
@@ -44,7 +44,12 @@ def _plain(item: ErrorDetails) -> str:
     if kind == "value_error":  # of a validator of ours
         return str(context["error"])
     if kind == "too_short":
-        return "must have at least one step"
+        least = context["min_length"]
+        return (
+            "must have at least one step"
+            if item["loc"] == ("steps",)
+            else f"must have {least} entries or more"
+        )
     return _PLAIN[kind] + shown if kind in _PLAIN else item["msg"]
 
 

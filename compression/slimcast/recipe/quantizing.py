@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from slimcast.recipe.lowbit import BinaryQuantize, DorefaQuantize, PactQuantize, WrpnQuantize
 from slimcast.recipe.quantize_step import QuantizeStep
-from slimcast.recipe.quanto import QuantoQuantize, WeightOnlyQuantize
+from slimcast.recipe.quanto import MixedQuantize, QuantoQuantize, WeightOnlyQuantize
 from slimcast.recipe.training import Distillation
 
 DEFAULT_METHOD = "static"
@@ -125,7 +125,8 @@ AnyQuantizeStep = Annotated[
     | Annotated[PactQuantize, Tag("pact")]
     | Annotated[WrpnQuantize, Tag("wrpn")]
     | Annotated[WeightOnlyQuantize, Tag("weight_only")]
-    | Annotated[QuantoQuantize, Tag("quanto")],
+    | Annotated[QuantoQuantize, Tag("quanto")]
+    | Annotated[MixedQuantize, Tag("mixed")],
     Discriminator(method_of),
 ]
 """Any of them, told apart by `method`."""

@@ -8,7 +8,7 @@ from torch import nn
 
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing import after_training, lowbit, qat, quanto, static
+from slimcast.pipeline.quantizing import after_training, lowbit, mixed, qat, quanto, static
 from slimcast.recipe import QuantizeStep
 from slimcast.reporting import ScaledReporter
 
@@ -39,6 +39,7 @@ METHODS: dict[str, QuantizeMethod] = {
     "wrpn": QuantizeMethod(run=lowbit.run_lowbit, epochs=lowbit.epochs_of),
     "weight_only": QuantizeMethod(run=quanto.run_weight_only, epochs=quanto.epochs_of),
     "quanto": QuantizeMethod(run=quanto.run_quanto, epochs=quanto.epochs_of),
+    "mixed": QuantizeMethod(run=mixed.run_mixed, epochs=mixed.epochs_of),
 }
 """By the step's method."""
 

@@ -1,5 +1,6 @@
 """Methods that round weights with optimum-quanto: after training, or while the network is trained on."""
 
+import onnx
 from torch import nn
 
 from slimcast.export.integer_kernels import use_integer_kernels
@@ -10,9 +11,9 @@ from slimcast.pipeline.job import Job
 from slimcast.pipeline.training import run_training
 from slimcast.quantize.quanto import WeightPlan, check_weights, rounding_errors, with_low_bits
 from slimcast.quantize.quanto_activations import calibrate
-from slimcast.recipe import FinetuneStep, QuantoQuantize, WeightOnlyQuantize
+from slimcast.recipe import FinetuneStep, MixedQuantize, QuantoQuantize, RoundedQuantize, WeightOnlyQuantize
 from slimcast.records import Table
-from slimcast.reporting import ScaledReporter
+from slimcast.reporting import Reporter, ScaledReporter
 from slimcast_edge.artifact import NumericKind
 
 _TRAINING_SHARE = 0.95
@@ -55,10 +56,7 @@ def run_quanto(
     """
     plan = WeightPlan(weights=step.weights, keep=step.keep, ends=step.ends, activations=step.activations)
     rounded = _rounded(job, index, step, plan, model, reporter)
-    images, _ = training_images(job, step.calibration_samples, seed=job.seed(index))
-    calibrate(rounded, images.split(_BATCH), step.activations, reporter=reporter)
-    freeze(rounded)
-    graph = use_integer_kernels(float_graph(job, rounded))
+    graph = calibrated_graph(job, index, step, rounded, reporter)
     if step.activations == "int8" and step.weights in _INTEGERS:
         return Draft(model=rounded, graph=graph, kind=NumericKind.INT8)
     reporter.log(
@@ -80,21 +78,54 @@ def _rounded(
 ) -> nn.Module:
     """Return the network with rounded weights, trained, not frozen yet."""
     rounded = with_low_bits(model, plan, reporter=reporter)
-    if step.epochs:
-        training = FinetuneStep(
-            kind="finetune",
-            epochs=step.epochs,
-            batch_size=step.batch_size,
-            learning_rate=step.learning_rate,
-            optimizer=step.optimizer,
-            distill=step.distill,
-        )
-        run_training(job, index, training, rounded, ScaledReporter(reporter, 0.0, _TRAINING_SHARE))
-        check_weights(rounded)
+    train_rounded(job, index, step, rounded, ScaledReporter(reporter, 0.0, _TRAINING_SHARE))
+    note_rounding(job, index, rounded, reporter)
+    return rounded
+
+
+def train_rounded(
+    job: Job, index: int, step: RoundedQuantize, rounded: nn.Module, reporter: ScaledReporter
+) -> None:
+    """Train a network in place with its weights rounded, as long as the step says.
+
+    Raises:
+        StepError: a weight is no number in the end.
+        Cancelled: somebody cancelled the run.
+    """
+    if not step.epochs:
+        return
+    training = FinetuneStep(
+        kind="finetune",
+        epochs=step.epochs,
+        batch_size=step.batch_size,
+        learning_rate=step.learning_rate,
+        optimizer=step.optimizer,
+        distill=step.distill,
+    )
+    run_training(job, index, training, rounded, reporter)
+    check_weights(rounded)
+
+
+def note_rounding(job: Job, index: int, rounded: nn.Module, reporter: Reporter) -> None:
+    """Keep as a table what rounding does to each layer's weights, and say which loses most."""
     found = rounding_errors(rounded)
     rows = tuple((one.name, one.weights, one.values, one.error) for one in found)
     columns = ("layer", "weights", "values", "error")
     job.store.save_table(job.run_id, Table(name=f"{index}-rounding", columns=columns, rows=rows))
     worst = max(found, key=lambda one: one.error)
     reporter.log(f"Rounded the weights of {len(found)} layers; {worst.name} lost most: {worst.error:.1%}")
-    return rounded
+
+
+def calibrated_graph(
+    job: Job, index: int, step: QuantoQuantize | MixedQuantize, rounded: nn.Module, reporter: Reporter
+) -> onnx.ModelProto:
+    """Find the ranges of activations, freeze the network, and return its graph with integer kernels.
+
+    Raises:
+        StepError: an activation is no number, or a layer is never reached.
+        Cancelled: somebody cancelled the run.
+    """
+    images, _ = training_images(job, step.calibration_samples, seed=job.seed(index))
+    calibrate(rounded, images.split(_BATCH), step.activations, reporter=reporter)
+    freeze(rounded)
+    return use_integer_kernels(float_graph(job, rounded))
