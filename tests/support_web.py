@@ -32,6 +32,8 @@ class FakeHub:
     commands: list[tuple[str, str]] = field(default_factory=list)
     watchers: dict[str, dict[str, Callable[[FramePacket], None]]] = field(default_factory=dict)
     connected: bool = True
+    stream_orders: list[tuple[str, wire.StreamSettings]] = field(default_factory=list)
+    taken: list[FramePacket] = field(default_factory=list)
     refusal: str = ""
     started: bool = False
 
@@ -68,9 +70,18 @@ class FakeHub:
         self.orders.append((device, artifact_sha256, name))
         return 7
 
+    def set_stream(self, device: str, stream: wire.StreamSettings) -> int:
+        if self.refusal:
+            raise FleetError(self.refusal)
+        self.stream_orders.append((device, stream))
+        return 8
+
+    def snapshots(self, device: str) -> list[FramePacket]:
+        return [packet for packet in self.taken if packet.device == device]
+
     def command(self, device: str, name: str, args: dict, timeout_s: float) -> wire.Reply:
         self.commands.append((device, name))
-        return wire.Reply(id="x", ok=not self.refusal, error=self.refusal)
+        return wire.Reply(id="x", ok=not self.refusal, error=self.refusal, result={"frame": 5, "pictures": 2})
 
 
 @dataclass

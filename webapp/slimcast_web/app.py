@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from slimcast_web.middleware import TokenMiddleware
-from slimcast_web.routes import artifacts, live, status
+from slimcast_web.routes import artifacts, live, snapshots, status
 from slimcast_web.services import studio
 from slimcast_web.services.studio import Studio
 
@@ -40,6 +40,7 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute("/api/live", live.live_socket),
         Route("/api/live/{device}.mjpg", live.mjpeg),
         Route("/api/live/{device}.jpg", live.snapshot),
+        Route("/api/snapshots/{device}/{id}.jpg", snapshots.picture),
         Route("/api/artifacts/{sha256}.onnx", artifacts.download),
         # Streamlit serves its first page under "/" only; its own name works as well.
         Route("/compress", lambda request: RedirectResponse(request.url.replace(path="/"))),

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from slimcast.fleet.records import Device
-from slimcast_edge.wire import DeviceState, Reported
-from slimcast_web.services import figures, fleet
+from slimcast_edge.wire import DeviceState, Reported, StreamReport
+from slimcast_web.services import figures, fleet, streaming
 from slimcast_web.services.history import Seen
 
 COLOURS = {
@@ -105,4 +105,13 @@ def _telemetry(device: Device) -> None:
         heat.metric("Heat, °C", f"{telemetry.temperature_c:.0f}", throttled, delta_color="inverse")
     else:
         heat.metric("Dropped", figures.count(telemetry.dropped))
+    if telemetry.stream is not None:
+        _stream(telemetry.stream)
     st.caption("p50: median latency since the last message. Dropped: frames that came while one was waiting.")
+
+
+def _stream(report: StreamReport) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if report.step:
+            st.badge(f"slow network, step {report.step}", icon=":material/network_check:", color="orange")
+        st.text(streaming.summary(report))

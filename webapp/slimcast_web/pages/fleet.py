@@ -3,7 +3,14 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import connect_guide, device_card, navigation, notices, publish_form
+from slimcast_web.components import (
+    connect_guide,
+    device_card,
+    navigation,
+    notices,
+    publish_form,
+    stream_panel,
+)
 from slimcast_web.services import fleet
 from slimcast_web.services.studio import Studio
 
@@ -39,6 +46,7 @@ def _devices(opened: Studio, had_some: bool) -> None:
     for index, device in enumerate(devices):
         with columns[index % 2]:
             device_card.show(device, fleet.passed(opened, device))
+            stream_panel.show(opened, device)
             _details(opened, device.name, device.online)
 
 
