@@ -34,6 +34,7 @@ class FakeHub:
     connected: bool = True
     stream_orders: list[tuple[str, wire.StreamSettings]] = field(default_factory=list)
     taken: list[FramePacket] = field(default_factory=list)
+    broker_problem: str = ""
     refusal: str = ""
     started: bool = False
 

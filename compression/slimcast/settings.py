@@ -5,13 +5,14 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
 from platformdirs import user_data_path
 
 from slimcast_edge.errors import SettingsError
+from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, parse_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class Settings:
         data_root: data sets. weights_root: pretrained weights.
         database_url: SQLAlchemy URL. artifact_url: fsspec URL of the artifact folder.
         broker_url: ``mqtt://[user:password@]host[:port]``; empty means the embedded broker.
+        broker_access: user, password and certificates that do not stand in the URL.
+        broker_folder: what `slimcast broker-config` wrote: there the studio gives devices their passwords.
         broker_port: port of the embedded broker on 127.0.0.1.
         site: first level of every topic below ``slimcast/v1``.
         dask_scheduler: address of a Dask scheduler; empty means an embedded one.
@@ -41,7 +44,9 @@ class Settings:
     dask_scheduler: str
     host: str
     port: int
-    token: str
+    token: str = field(repr=False)
+    broker_access: BrokerAccess = field(default_factory=BrokerAccess)
+    broker_folder: Path | None = None
 
     @property
     def keys_folder(self) -> Path:
@@ -57,6 +62,16 @@ class Settings:
     def effective_broker_url(self) -> str:
         """The broker that everybody connects to, embedded or not."""
         return self.broker_url or f"mqtt://127.0.0.1:{self.broker_port}"
+
+    def broker_address(self) -> BrokerAddress:
+        """Return that broker, who the studio is there, and whom it trusts.
+
+        Raises:
+            SettingsError: the URL is none, a file cannot be read, or a setting lacks the one that it needs.
+        """
+        if not self.broker_url:
+            return parse_url(self.effective_broker_url)
+        return self.broker_access.address(self.broker_url)
 
     def with_token(self) -> "Settings":
         """Return settings with the token to ask for: the one set, none on loopback, a fresh one elsewhere."""
@@ -100,6 +115,15 @@ class Settings:
             host=env.get("SLIMCAST_HOST") or "127.0.0.1",
             port=_port(env, "SLIMCAST_PORT", 8501),
             token=env.get("SLIMCAST_TOKEN", ""),
+            broker_access=BrokerAccess(
+                user=env.get("SLIMCAST_BROKER_USER", ""),
+                password=env.get("SLIMCAST_BROKER_PASSWORD", ""),
+                password_file=_path(env.get("SLIMCAST_BROKER_PASSWORD_FILE")),
+                ca_file=_path(env.get("SLIMCAST_BROKER_CA_FILE")),
+                certificate_file=_path(env.get("SLIMCAST_BROKER_CERTIFICATE_FILE")),
+                key_file=_path(env.get("SLIMCAST_BROKER_KEY_FILE")),
+            ),
+            broker_folder=_path(env.get("SLIMCAST_BROKER_FOLDER")),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -117,6 +141,13 @@ class Settings:
             "SLIMCAST_HOST": self.host,
             "SLIMCAST_PORT": str(self.port),
             "SLIMCAST_TOKEN": self.token,
+            "SLIMCAST_BROKER_USER": self.broker_access.user,
+            "SLIMCAST_BROKER_PASSWORD": self.broker_access.password,
+            "SLIMCAST_BROKER_PASSWORD_FILE": _text(self.broker_access.password_file),
+            "SLIMCAST_BROKER_CA_FILE": _text(self.broker_access.ca_file),
+            "SLIMCAST_BROKER_CERTIFICATE_FILE": _text(self.broker_access.certificate_file),
+            "SLIMCAST_BROKER_KEY_FILE": _text(self.broker_access.key_file),
+            "SLIMCAST_BROKER_FOLDER": _text(self.broker_folder),
         }
 
 
@@ -128,6 +159,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser().resolve() if text else None
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path)
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from slimcast_edge.camera import CAMERAS, CameraSettings
 from slimcast_edge.errors import SettingsError
-from slimcast_edge.mqtt.address import parse_url
+from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, parse_url
 from slimcast_edge.runtime import RUNTIMES
 from slimcast_edge.wire import Name
 
@@ -41,6 +41,21 @@ class EdgeSettings(BaseModel):
     broker: str = Field(
         default="mqtt://127.0.0.1:1883",
         description="Address of the broker: mqtt[s]://[user:password@]host[:port].",
+    )
+    broker_user: str = Field(default="", max_length=128, description="User at the broker.")
+    broker_password: str = Field(default="", repr=False, description="The user's password.")
+    broker_password_file: Path | None = Field(
+        default=None, description="A file whose first line is the password; wins over `broker_password`."
+    )
+    broker_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) that may vouch for an mqtts broker; without it, the system's.",
+    )
+    broker_certificate_file: Path | None = Field(
+        default=None, description="This camera's own certificate (PEM), where the broker asks for one."
+    )
+    broker_key_file: Path | None = Field(
+        default=None, description="The key (PEM) of that certificate, if it is not in the same file."
     )
     state_folder: Path = Field(
         default_factory=_default_state_folder,
@@ -113,6 +128,23 @@ class EdgeSettings(BaseModel):
     def camera_kind(self) -> str:
         """Name of the kind of camera."""
         return str(self.camera.get("kind", ""))
+
+    def broker_address(self) -> BrokerAddress:
+        """Return the broker, who this camera is there, and whom it trusts.
+
+        Raises:
+            SettingsError: a file cannot be read, or a setting lacks the one that it needs.
+
+        """
+        access = BrokerAccess(
+            user=self.broker_user,
+            password=self.broker_password,
+            password_file=self.broker_password_file,
+            ca_file=self.broker_ca_file,
+            certificate_file=self.broker_certificate_file,
+            key_file=self.broker_key_file,
+        )
+        return access.address(self.broker)
 
     def camera_settings(self) -> CameraSettings:
         """Return the settings of the camera, typed by its kind."""

@@ -301,6 +301,11 @@ class TopicInfo:
     qos: Literal[0, 1]
     max_bytes: int
 
+    @property
+    def from_studio(self) -> bool:
+        """Whether the studio writes it; all else comes from devices. The broker's ACL is made from this."""
+        return self.suffix in {"desired", "blob"} or self.suffix.startswith("cmd/")
+
 
 TOPICS = {
     info.suffix: info

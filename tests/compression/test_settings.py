@@ -27,6 +27,13 @@ def test_a_process_gets_the_same_settings(tmp_path: Path):
             "SLIMCAST_ARTIFACT_URL": "s3://bucket/x",
             "SLIMCAST_BROKER_URL": "mqtt://host",
             "SLIMCAST_BROKER_PORT": "2883",
+            "SLIMCAST_BROKER_USER": "studio",
+            "SLIMCAST_BROKER_PASSWORD": "secret",
+            "SLIMCAST_BROKER_PASSWORD_FILE": str(tmp_path / "password"),
+            "SLIMCAST_BROKER_CA_FILE": str(tmp_path / "ca.pem"),
+            "SLIMCAST_BROKER_CERTIFICATE_FILE": str(tmp_path / "own.pem"),
+            "SLIMCAST_BROKER_KEY_FILE": str(tmp_path / "own-key.pem"),
+            "SLIMCAST_BROKER_FOLDER": str(tmp_path / "broker"),
             "SLIMCAST_SITE": "attic",
             "SLIMCAST_DASK_SCHEDULER": "tcp://host:8786",
             "SLIMCAST_HOST": "0.0.0.0",
@@ -35,6 +42,7 @@ def test_a_process_gets_the_same_settings(tmp_path: Path):
         }
     )
     assert Settings.from_environment(settings.to_environment()) == settings
+    assert "secret" not in repr(settings)
 
 
 def test_broker_is_the_embedded_one_unless_named(tmp_path: Path):

@@ -250,7 +250,7 @@ def test_a_broker_that_refuses_us(broker, tmp_path):
     broker.start()
     found = check_broker(settings_of(tmp_path, broker=broker.url))
     assert not found.ok
-    assert "refuses us" in found.message
+    assert "refuses a client without a user name" in found.message
     assert "password" in found.advice
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import slimcast
-from slimcast.cli import fleet, runs, search, studio
+from slimcast.cli import broker, fleet, runs, search, studio
 from slimcast.cli.exits import EXIT_CODES, SlimcastGroup
 
 app = typer.Typer(
@@ -44,6 +44,9 @@ app.command("publish", epilog=_example("slimcast publish mwq4wkm8bq --variant 3-
 app.command("devices", epilog=_example("slimcast devices --json"))(fleet.devices)
 app.command("key", epilog=_example('slimcast-edge enroll --config edge.toml --key "$(slimcast key)"'))(
     fleet.key
+)
+app.command("broker-config", epilog=_example("slimcast broker-config broker --host studio.local"))(
+    broker.broker_config
 )
 app.command("catalog", epilog=_example("slimcast catalog --json"))(studio.catalog)
 app.add_typer(_recipe, name="recipe")

@@ -31,6 +31,7 @@ def demo_settings(settings: Settings, say: Callable[[str], None]) -> Settings:
         database_url=f"sqlite:///{home / 'slimcast.db'}",
         artifact_url=f"file://{home / 'artifacts'}",
         broker_url="",
+        broker_folder=None,
         broker_port=broker_port,
         dask_scheduler="",
         port=port,

@@ -62,7 +62,7 @@ class FleetHub:
         )
         heard = [topic(self._site, "+", suffix) for suffix in _HEARD]
         self._connection = Connection(
-            settings.effective_broker_url,
+            settings.broker_address(),
             f"slimcast-{self._name}",
             site=self._site,
             subscriptions=[*heard, topic(self._site, "+", "reply", "+")],
@@ -90,6 +90,11 @@ class FleetHub:
     def connected(self) -> bool:
         """Return whether the broker is there now."""
         return self._connection.connected
+
+    @property
+    def broker_problem(self) -> str:
+        """Why the broker is away, as a sentence; "" while it is there, and before the first try."""
+        return self._connection.problem
 
     @property
     def counters(self) -> dict[str, int]:
@@ -296,9 +301,10 @@ class FleetHub:
             raise FleetError(self._away())
 
     def _away(self) -> str:
+        problem = self.broker_problem or f"No MQTT broker answers at {self._connection.address}."
         return (
-            f"No MQTT broker answers at {self._connection.address}. Start the studio with `slimcast app`, "
-            "which brings one, or name another with SLIMCAST_BROKER_URL."
+            f"{problem} Without SLIMCAST_BROKER_URL, `slimcast app` brings a broker of its own; with it, the "
+            "broker that it names must run."
         )
 
     def _send(self, topic: str, payload: bytes) -> None:

@@ -72,7 +72,7 @@ class Client:
         self._engine = Engine(runtime=settings.runtime, threads=settings.threads)
         self._benchmark = Benchmark(runtime=settings.runtime, threads=settings.threads)
         self._connection = Connection(
-            settings.broker,
+            settings.broker_address(),
             f"slimcast-{settings.site}-{settings.device}",
             site=settings.site,
             subscriptions=[self._topic("desired"), self._topic("status"), self._topic("cmd/+")],

@@ -5,8 +5,8 @@ import socket
 import time
 
 from slimcast_edge.doctor.finding import Finding, bad, good
-from slimcast_edge.errors import WireError
-from slimcast_edge.mqtt import BrokerAddress, Connection, parse_url
+from slimcast_edge.errors import SettingsError, WireError
+from slimcast_edge.mqtt import BrokerAddress, Connection
 from slimcast_edge.settings import EdgeSettings
 from slimcast_edge.wire import topic
 
@@ -16,7 +16,11 @@ _LOGIN_S = 10.0
 
 def check_broker(settings: EdgeSettings) -> Finding:
     """Look the host up, reach its port, log in, and subscribe to this device's orders."""
-    address = parse_url(settings.broker)
+    try:
+        address = settings.broker_address()
+        address.tls_context()
+    except SettingsError as error:
+        return bad("broker", str(error), "Correct the settings that begin with `broker`.")
     return _unreachable(address) or _login(settings, address)
 
 
@@ -52,7 +56,7 @@ def _login(settings: EdgeSettings, address: BrokerAddress) -> Finding:
         return bad("broker", str(error), "Change `site` or `device` in the settings.")
     # A name of its own: under the client's a broker would throw out the one that runs.
     connection = Connection(
-        settings.broker,
+        address,
         f"slimcast-doctor-{secrets.token_hex(4)}",
         site=settings.site,
         subscriptions=[orders],
@@ -61,12 +65,11 @@ def _login(settings: EdgeSettings, address: BrokerAddress) -> Finding:
     connection.start()
     try:
         if not _wait(connection):
-            reason = connection.problem or f"no answer within {_LOGIN_S:.0f} s"
             return bad(
                 "broker",
-                f"{address}: {reason}.",
-                "Check user and password in `broker` (mqtt://user:password@host), and TLS (mqtts://) where "
-                "the broker wants it.",
+                connection.problem or f"{address}: no answer within {_LOGIN_S:.0f} s.",
+                "Check `broker_user` and `broker_password` in the settings, and `broker_ca_file` (with an "
+                "address that begins with mqtts://) where the broker encrypts.",
             )
         if connection.counters["refused_subscriptions"]:
             return bad(

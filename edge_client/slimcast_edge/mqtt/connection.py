@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from slimcast_edge.errors import WireError
+from slimcast_edge.errors import SettingsError, WireError
 from slimcast_edge.mqtt.address import BrokerAddress, parse_url
 from slimcast_edge.mqtt.inbox import Inbox, Received
+from slimcast_edge.mqtt.problems import explain_connect, explain_loss, explain_refusal
 from slimcast_edge.wire import TOPICS, Address, check_size, parse_topic
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Connection:
     """A connection to a broker, and what arrives over it.
 
     Args:
-        url: ``mqtt://[user:password@]host[:port]``.
+        broker: its address, or ``mqtt[s]://[user:password@]host[:port]``.
         client_id: unique at the broker; a second client of that name would throw the first out.
         site: messages of other sites are dropped.
         subscriptions: topic filters, subscribed to on every connect.
@@ -45,14 +46,14 @@ class Connection:
         will: topic and payload that the broker publishes when this end vanishes.
         keepalive_s: silence after which the link is probed; after twice that it counts as dead.
 
-    Attributes:
-        problem: why the last connection ended or was refused; "" where there was none yet.
+    Raises:
+        SettingsError: the address is none, or a file for TLS cannot be used.
 
     """
 
     def __init__(
         self,
-        url: str,
+        broker: str | BrokerAddress,
         client_id: str,
         *,
         site: str,
@@ -62,7 +63,8 @@ class Connection:
         will: tuple[str, bytes] | None = None,
         keepalive_s: int = 10,
     ) -> None:
-        self.address: BrokerAddress = parse_url(url)
+        self.address: BrokerAddress = parse_url(broker) if isinstance(broker, str) else broker
+        self.address.tls_context()  # what is wrong with its files is said now, not in the log for ever
         self.counters: Counter[str] = Counter()
         self._client_id, self._site, self._will = client_id, site, will
         self._on_message, self._on_connect = on_message, on_connect
@@ -72,7 +74,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._refusal = ""
-        self.problem = ""
+        self._problem = ""
         self._connected = threading.Event()
         self._stopping = threading.Event()
         self._inbox = Inbox()
@@ -90,6 +92,11 @@ class Connection:
     def number(self) -> int:
         """How many connections there have been; what was sent over an earlier one is gone."""
         return self.counters["connects"]
+
+    @property
+    def problem(self) -> str:
+        """Why there is no connection, as a sentence; "" while there is one, and before the first try."""
+        return "" if self.connected else self._problem
 
     def start(self) -> None:
         """Start connecting; returns at once."""
@@ -169,14 +176,15 @@ class Connection:
         told = ""
         while not self._stopping.is_set():
             started = time.monotonic()
-            reason = self.problem = self._one_connection()
+            reason = self._one_connection()
             if self._stopping.is_set():
                 return
             if time.monotonic() - started > STABLE_AFTER_S:
                 delay_s, told = MIN_DELAY_S, ""
             wait_s = random.uniform(MIN_DELAY_S, max(MIN_DELAY_S, delay_s))  # many cameras, one broker
             level = logging.DEBUG if reason == told else logging.WARNING
-            logger.log(level, "Broker %s: %s. Trying again in %.1f s.", self.address, reason, wait_s)
+            self._problem = _sentence(f"The broker {self.address} cannot be used: {reason}")
+            logger.log(level, "%s Trying again in %.1f s.", self._problem, wait_s)
             told = reason
             self.counters["reconnects"] += 1
             self._stopping.wait(wait_s)
@@ -185,11 +193,13 @@ class Connection:
     def _one_connection(self) -> str:
         """Connect and move bytes until the connection ends; return why it did."""
         self._refusal = ""
-        client = self._make_client()
         try:
+            client = self._make_client()
             client.connect(self.address.host, self.address.port, keepalive=self._keepalive_s)
-        except OSError as error:  # refused, unreachable, unknown host, TLS
-            return f"cannot connect ({error})"
+        except SettingsError as error:  # a certificate was replaced by something that is none
+            return str(error)
+        except (OSError, ValueError) as error:  # refused, unreachable, unknown host, TLS
+            return explain_connect(error, self.address)
         with self._lock:
             self._client = client
         give_up = time.monotonic() + 5.0
@@ -219,8 +229,10 @@ class Connection:
         client.connect_timeout = 3.0
         if self.address.user:
             client.username_pw_set(self.address.user, self.address.password or None)
-        if self.address.tls:
-            client.tls_set()
+        context = self.address.tls_context()  # read anew, so that a renewed certificate needs no restart
+        if context is not None:
+            client.tls_set_context(context)
+            client.on_log = self._note_alert
         if self._will is not None:
             row = TOPICS[parse_topic(self._will[0]).suffix]
             client.will_set(self._will[0], self._will[1], qos=row.qos, retain=row.retained)
@@ -234,7 +246,7 @@ class Connection:
 
     def _connack(self, client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._refusal = f"it refuses us ({reason})"
+            self._refusal = explain_refusal(str(reason), self.address)
             client.disconnect()
             return
         with self._lock:
@@ -244,6 +256,11 @@ class Connection:
             client.subscribe(filters)  # here, so that it happens after every reconnect
         else:
             self._up()
+
+    def _note_alert(self, _client: "Client", _data: Any, _level: int, text: str) -> None:
+        # In TLS 1.3 the broker judges our certificate after the handshake: paho only logs what it says then.
+        if not self.connected:
+            self._refusal = explain_loss(text) or self._refusal
 
     def _suback(self, _client: "Client", _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
@@ -314,6 +331,10 @@ def _notice_dead_links(_client: Any, _data: Any, sock: Any) -> None:
     for name, value in options:
         with contextlib.suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _ignore(*_: Any) -> None:

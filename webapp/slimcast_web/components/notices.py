@@ -42,3 +42,5 @@ def broker(opened: studio.Studio) -> None:
             "The MQTT broker does not answer. The studio keeps trying; devices are shown as last known.",
             icon=":material/cloud_off:",
         )
+        if opened.hub.broker_problem:
+            st.code(opened.hub.broker_problem, language=None, wrap_lines=True)

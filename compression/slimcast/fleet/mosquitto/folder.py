@@ -1,0 +1,177 @@
+"""The folder of a broker: written once, completed or renewed when asked again, and used by the studio."""
+
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from slimcast.errors import FleetError
+from slimcast.fleet.mosquitto.certificates import (
+    Issued,
+    days_left,
+    issue_client,
+    issue_server,
+    make_authority,
+)
+from slimcast.fleet.mosquitto.config import STUDIO, BrokerPlan, render_acl, render_config
+from slimcast.fleet.mosquitto.passwords import PasswordFile
+
+RENEW_DAYS = 30
+"""A certificate of the broker that ends sooner is renewed when the folder is written again."""
+
+
+class BrokerFolder:
+    """What `write_folder` has written, for those who use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.passwords = PasswordFile(folder / "passwords")
+
+    @property
+    def ca(self) -> str:
+        """The authority's certificate (PEM), "" where the broker has none.
+
+        Raises:
+            FleetError: it cannot be read.
+        """
+        path = self.folder / "ca.pem"
+        try:
+            return path.read_text() if path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise FleetError(f"The broker's authority {path} cannot be read: {error}.") from error
+
+    def admit(self, device: str) -> str:
+        """Give a device a password, have the broker read it, and return it.
+
+        Raises:
+            FleetError: the name is the studio's own or cannot be one, or the file cannot be changed.
+        """
+        if device == STUDIO:
+            raise FleetError(f"No device can be named {STUDIO!r}: it would have the studio's rights.")
+        password = self.passwords.give(device)
+        self.reload()
+        return password
+
+    def expel(self, device: str) -> bool:
+        """Take a device's password away; return whether it had one. A connection that is open stays so.
+
+        Raises:
+            FleetError: the file cannot be changed.
+        """
+        removed = device != STUDIO and self.passwords.remove(device)
+        self.reload()
+        return removed
+
+    def reload(self) -> bool:
+        """Have the broker read its files again; return whether it could be told (same machine and user)."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.folder / "run" / "mosquitto.pid").read_text())
+            # The number may have gone to another process since.
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "mosquitto":
+                os.kill(pid, signal.SIGHUP)
+                return True
+        return False
+
+    def client_certificate(self, name: str) -> tuple[Path, Path]:
+        """Make a certificate and key for a device (or the studio) in ``clients/``; return their paths.
+
+        Raises:
+            FleetError: there is no authority here, or the files cannot be written.
+        """
+        try:
+            issued = issue_client(self._authority(), name)
+            (self.folder / "clients").mkdir(exist_ok=True, mode=0o700)
+            certificate = self.folder / "clients" / f"{name}.pem"
+            key = self.folder / "clients" / f"{name}-key.pem"
+            _write(certificate, issued.certificate, 0o644)
+            _write(key, issued.key, 0o600)
+        except OSError as error:
+            raise FleetError(f"The certificate of {name!r} cannot be written: {error}.") from error
+        return certificate, key
+
+    def _authority(self) -> Issued:
+        key = self.folder / "ca-key.pem"
+        if not key.exists():
+            raise FleetError(f"There is no authority in {self.folder}. Make one with: slimcast broker-config")
+        return Issued(certificate=(self.folder / "ca.pem").read_bytes(), key=key.read_bytes())
+
+
+def write_folder(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> BrokerFolder:
+    """Write or complete the folder of a broker. Passwords and certificates that still hold stay as they are.
+
+    Args:
+        folder: where to write.
+        plan: what the broker is to be.
+        hosts: names and addresses under which it is reached; the certificate is made for them.
+
+    Raises:
+        FleetError: it cannot be written, or a host is no name.
+        WireError: the site cannot be one.
+    """
+    broker = BrokerFolder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if plan.reloadable:
+            (folder / "run").mkdir(exist_ok=True)
+            (folder / "run").chmod(0o1777)  # the broker writes its number there, under whatever user it runs
+        _write(folder / "acl", render_acl(plan.site).encode(), 0o644)
+        _write(folder / "mosquitto.conf", render_config(plan).encode(), 0o644)
+        if plan.tls:
+            _certify(folder, hosts)
+        if plan.client_certificates:
+            broker.client_certificate(STUDIO)
+        elif not broker.passwords.path.exists():
+            password = broker.passwords.give(STUDIO)
+            _write(folder / "studio-password", f"{password}\n".encode(), 0o600)
+        _write(folder / "studio.env", _environment(folder, plan, hosts).encode(), 0o644)
+    except OSError as error:
+        raise FleetError(f"The broker's folder {folder} cannot be written: {error}.") from error
+    return broker
+
+
+def _certify(folder: Path, hosts: Sequence[str]) -> None:
+    certificate, key = folder / "ca.pem", folder / "ca-key.pem"
+    if not key.exists():
+        authority = make_authority("Slimcast broker authority")
+        _write(key, authority.key, 0o600)
+        _write(certificate, authority.certificate, 0o644)
+    server, made_for = folder / "server.pem", folder / "server-hosts"
+    wanted = "\n".join(hosts) + "\n"
+    holds = server.exists() and days_left(server.read_bytes()) > RENEW_DAYS
+    if holds and made_for.exists() and made_for.read_text() == wanted:
+        return
+    issued = issue_server(Issued(certificate=certificate.read_bytes(), key=key.read_bytes()), hosts)
+    _write(folder / "server-key.pem", issued.key, 0o640)
+    _write(server, issued.certificate, 0o644)
+    _write(made_for, wanted.encode(), 0o644)
+
+
+def _environment(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> str:
+    scheme = "mqtts" if plan.tls else "mqtt"
+    host = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
+    variables = {"BROKER_URL": f"{scheme}://{host}:{plan.port}", "SITE": plan.site}
+    if plan.tls:
+        variables["BROKER_CA_FILE"] = str(folder / "ca.pem")
+    if plan.client_certificates:
+        variables["BROKER_CERTIFICATE_FILE"] = str(folder / "clients" / f"{STUDIO}.pem")
+        variables["BROKER_KEY_FILE"] = str(folder / "clients" / f"{STUDIO}-key.pem")
+    else:
+        variables["BROKER_USER"] = STUDIO
+        variables["BROKER_PASSWORD_FILE"] = str(folder / "studio-password")
+        variables["BROKER_FOLDER"] = str(folder)
+    return "".join(f"SLIMCAST_{name}={value}\n" for name, value in variables.items())
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file; it never is readable by more than `mode` says."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        draft.chmod(mode)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
