@@ -36,7 +36,10 @@ def mode(path: Path) -> int:
 
 def test_the_files_in_deploy_are_those_that_the_command_writes():
     assert (DEPLOY / "mosquitto.conf").read_text() == render_config(IN_CONTAINER)
-    assert (DEPLOY / "acl").read_text() == render_acl("lab")
+    write = (
+        "python -c \"from slimcast.fleet.mosquitto import *; print(render_acl('lab'), end='')\" > deploy/acl"
+    )
+    assert (DEPLOY / "acl").read_text() == render_acl("lab"), f"The topics have changed: {write}"
 
 
 def test_rights_name_every_topic_once():

@@ -223,9 +223,7 @@ def test_restarted_broker_gets_the_order_again(hub, store, broker, online):
     online.wait_message("desired")
     broker.stop()
     wait_for(lambda: not hub.connected, "the hub to notice")
-    with pytest.raises(
-        FleetError, match=r"The broker mqtt://127\.0\.0\.1:\d+ cannot be used: "
-    ):
+    with pytest.raises(FleetError, match=r"The broker mqtt://127\.0\.0\.1:\d+ cannot be used: "):
         hub.publish("cam1", store.artifacts.put(CONTENT), "m")
     assert hub.device("cam1").desired.revision == revision  # what is known can be read all the while
     broker.start()
