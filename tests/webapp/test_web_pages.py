@@ -5,7 +5,6 @@ from streamlit.testing.v1 import AppTest
 
 from slimcast.records import RunState
 from slimcast_edge.wire import DeviceState
-from slimcast_web.app import MAIN_SCRIPT
 from slimcast_web.components import device_card
 from slimcast_web.services import compress, studio
 from support_wait import PATIENCE, run_python
@@ -51,47 +50,6 @@ def test_with_everything_there_it_renders(opened, name):
     test = page(name)
     assert not test.exception
     assert not test.error
-
-
-class TestCompress:
-    def test_the_dial_changes_the_recipe(self, opened):
-        test = page("compress")
-        test.slider(key="draft-keep_macs").set_value(70).run()
-        assert "macs: 0.7" in test.text_area[0].value
-        test.slider(key="draft-keep_macs").set_value(100).run()
-        assert "prune" not in test.text_area[0].value
-
-    def test_the_text_changes_the_form(self, opened):
-        test = page("compress")
-        test.text_area[0].set_value(compress.yaml_of(compress.Draft(keep_macs=55, seed=3))).run()
-        assert test.slider(key="draft-keep_macs").value == 55
-        assert test.number_input(key="draft-seed").value == 3
-
-    def test_all_errors_are_listed_and_it_cannot_start(self, opened):
-        test = page("compress")
-        test.text_area[0].set_value("name: x\nmodel: {name: nosuch}\ndata: {name: digits}\nsteps: []\n").run()
-        assert "2 errors" in test.error[0].value
-        assert "model.name" in texts(test.code)
-        assert test.button[0].disabled
-
-    def test_start_queues_the_run_and_goes_to_it(self, opened):
-        test = AppTest.from_file(MAIN_SCRIPT, default_timeout=60 * PATIENCE).run()
-        test.button[0].click().run()
-        assert not test.exception
-        (run,) = opened.store.runs()
-        assert run.state is RunState.QUEUED
-        assert test.title[0].value == "Runs"
-        assert run.name in texts(test.subheader)
-
-    def test_clone_starts_from_the_recipe_of_a_run(self, opened):
-        run = finished_run(opened.store, compress.Draft(keep_macs=25))
-        test = page("compress", clone=run.id)
-        assert test.slider(key="draft-keep_macs").value == 25
-
-    def test_a_network_that_needs_other_choices_gets_them(self, opened):
-        test = page("compress")
-        test.selectbox(key="draft-data").set_value("mnist").run()
-        assert test.number_input(key="draft-batch_size").value == 128
 
 
 class TestRuns:

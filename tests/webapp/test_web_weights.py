@@ -9,13 +9,14 @@ from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
 
 from slimcast.errors import ModelError, RecipeError
+from slimcast.recipe import parse_recipe
 from slimcast_web.services import compress, search, weights
 from slimcast_web.services.compress import Draft
 from support_search import search_text
 from support_wait import PATIENCE
 
 CONTENT = save({"conv1.weight": np.ones((6, 1, 5, 5), np.float32)})
-OWN = compress.yaml_of(Draft()).replace("name: lenet5\n", "name: my.networks:build\n")
+OWN = compress.yaml_of(Draft()).replace("{name: lenet5}", "{name: 'my.networks:build'}")
 
 
 @pytest.fixture
@@ -42,10 +43,10 @@ class TestService:
             Draft(model="timm:mobilenetv4_conv_small", weights="run:abc"),
         ],
     )
-    def test_the_form_reads_back_what_it_wrote(self, draft):
+    def test_given_weights_are_said_in_the_recipe(self, draft):
         text = compress.yaml_of(draft)
         assert compress.problems(text) == []
-        assert compress.draft_of(text) == draft
+        assert parse_recipe(text).model.weights == draft.weights
 
     def test_code_of_one_s_own_is_refused_wherever_it_comes_from_a_browser(self, opened):
         assert "my.networks:build" in OWN
@@ -81,19 +82,19 @@ class TestPage:
     def test_uploaded_weights_become_those_of_the_recipe(self, opened):
         test = self._uploaded(CONTENT)
         assert "weights: uploads/mine.safetensors" in test.text_area[0].value
-        assert test.selectbox(key="draft-weights").value == "uploads/mine.safetensors"
+        assert test.selectbox(key="subject-weights").value == "uploads/mine.safetensors"
         assert "1 tensors with 150 values" in test.success[0].value
         assert compress.problems(test.text_area[0].value) == []
 
     def test_another_file_is_a_sentence_and_changes_nothing(self, opened):
         test = self._uploaded(b"no tensors")
         assert "no sound safetensors file" in "\n".join(str(code.value) for code in test.code)
-        assert test.selectbox(key="draft-weights").value == "none"
+        assert test.selectbox(key="subject-weights").value == "none"
 
     def test_a_network_of_timm_that_the_text_names_is_shown(self, opened):
         test = self._page()
-        text = test.text_area[0].value.replace("name: lenet5\n", "name: timm:mobilenetv4_conv_small\n")
+        text = test.text_area[0].value.replace("{name: lenet5}", "{name: 'timm:mobilenetv4_conv_small'}")
         test.text_area[0].set_value(text).run()
         assert not test.exception
-        assert test.selectbox(key="draft-model").value == "timm:mobilenetv4_conv_small"
+        assert test.selectbox(key="subject-model").value == "timm:mobilenetv4_conv_small"
         assert compress.problems(test.text_area[0].value) == []

@@ -13,6 +13,8 @@ from slimcast.recipe.names import unknown_names
 from slimcast.recipe.order import misplaced
 from slimcast.recipe.problems import explain
 
+_DEEPEST = 100
+
 
 def parse_recipe(text: str) -> Recipe:
     """Read a recipe from YAML.
@@ -20,6 +22,8 @@ def parse_recipe(text: str) -> Recipe:
     Raises:
         RecipeError: with everything that is wrong at once: syntax, fields, unknown names.
     """
+    if too_deep(text):
+        raise RecipeError([("", "it is nested too deeply")])
     try:
         document = yaml.safe_load(text)
     except RecursionError as error:
@@ -39,6 +43,16 @@ def parse_recipe(text: str) -> Recipe:
     if problems:
         raise RecipeError(problems)
     return recipe
+
+
+def too_deep(text: str) -> bool:
+    """Return whether brackets are nested so deeply that reading them would take long, and make no recipe."""
+    depth = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -7,8 +7,8 @@ import streamlit as st
 
 from slimcast.data.upload import Upload
 from slimcast.errors import SlimcastError
-from slimcast_web.components import notices, recipe_editor
-from slimcast_web.services import datasets
+from slimcast_web.components import notices, recipe_state
+from slimcast_web.services import datasets, dial
 from slimcast_web.services.studio import Studio
 
 _SHOWN_REFUSALS = 1000
@@ -48,7 +48,7 @@ def _add(opened: Studio, archive: IO[bytes], name: str, *, replace: bool, key: s
     finally:
         bar.empty()
     st.session_state[f"{key}-added"] = added
-    recipe_editor.choose_folder_next(added.path)
+    recipe_state.later(lambda text: dial.for_folder(text, added.path))
     st.rerun()
 
 

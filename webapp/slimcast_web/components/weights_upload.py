@@ -6,8 +6,8 @@ from typing import IO
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import notices, recipe_editor
-from slimcast_web.services import datasets, weights
+from slimcast_web.components import notices, recipe_state
+from slimcast_web.services import datasets, dial, weights
 from slimcast_web.services.studio import Studio
 
 
@@ -43,5 +43,5 @@ def _add(opened: Studio, file: IO[bytes], name: str, *, replace: bool, key: str)
         notices.error(error)
         return
     st.session_state[f"{key}-added"] = added
-    recipe_editor.choose_weights_next(added.path)
+    recipe_state.later(lambda text: dial.with_weights(text, added.path))
     st.rerun()

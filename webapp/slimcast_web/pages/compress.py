@@ -3,8 +3,18 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import data_look, data_upload, navigation, notices, recipe_editor, weights_upload
-from slimcast_web.services import compress, datasets, weights
+from slimcast_web.components import (
+    data_look,
+    data_upload,
+    estimate_view,
+    navigation,
+    notices,
+    recipe_editor,
+    recipe_state,
+    start_from,
+    weights_upload,
+)
+from slimcast_web.services import compress, datasets, durations, estimate, weights
 from slimcast_web.services.studio import Studio
 
 
@@ -16,24 +26,22 @@ def show() -> None:
     )
     opened = notices.studio_or_stop()
     notices.problems(opened)
-    names = [preset.name for preset in compress.presets()]
-    if names:
-        st.selectbox(
-            "Start from a recipe",
-            names,
-            index=None,
-            key="preset",
-            placeholder="Your own choices",
-            on_change=recipe_editor.load_preset,
-        )
-    text = recipe_editor.show(
-        _cloned(opened),
+    recipe_state.begin(_cloned(opened))
+    recipe_state.catch_up()
+    start_from.show()
+    text = recipe_state.text()
+    recipe, problems = compress.checked(text)
+    costs = estimate.estimate(recipe) if recipe else None
+    left = recipe_editor.show(
+        problems,
+        costs=costs.before if costs else None,
         folders=datasets.uploaded(opened),
         weights_of=lambda model: weights.choices(opened, model),
     )
-    problems = compress.problems(text)
-    _show_problems(problems)
-    if st.button("Start compression", type="primary", icon=":material/play_arrow:", disabled=bool(problems)):
+    _show_problems(problems, left)
+    if recipe is not None:
+        estimate_view.show(costs, durations.expected(opened, recipe))
+    if st.button("Start compression", type="primary", icon=":material/play_arrow:", disabled=recipe is None):
         _start(opened, text)
     data_look.show(opened, text)
     data_upload.show(opened)
@@ -52,11 +60,12 @@ def _cloned(opened: Studio) -> str | None:
         return None
 
 
-def _show_problems(problems: list[tuple[str, str]]) -> None:
+def _show_problems(problems: list[tuple[str, str]], left: list[tuple[str, str]]) -> None:
     if problems:
         count = "one error" if len(problems) == 1 else f"{len(problems)} errors"
         st.error(f"The recipe has {count}; it cannot start.", icon=":material/error:")
-        st.code("\n".join(f"{path or 'recipe'}: {message}" for path, message in problems), language=None)
+    if left:
+        st.code("\n".join(f"{path or 'recipe'}: {message}" for path, message in left), language=None)
 
 
 def _start(opened: Studio, text: str) -> None:

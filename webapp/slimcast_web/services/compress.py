@@ -1,25 +1,22 @@
 """From a few choices to a recipe, and from a recipe to a run."""
 
 import re
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from slimcast.catalog import DATA, QUANTIZERS
+from slimcast.catalog import QUANTIZERS
 from slimcast.errors import RecipeError
-from slimcast.recipe import QuantizeStep, Recipe, load_recipe, parse_recipe
+from slimcast.recipe import QuantizeStep, Recipe, parse_recipe
 from slimcast.recipe.quantizing import DEFAULT_METHOD
 from slimcast.recipe.trust import code_problems
 from slimcast.records import Run
+from slimcast_web.services import recipe_text
 from slimcast_web.services.studio import Studio
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What the form on the Compress page asks for; everything else of a recipe follows from it.
+    """The few choices that a sensible recipe follows from; see `dial` for those that suit a network.
 
     Attributes:
         weights: what the network begins with, as a recipe says it. freeze_backbone: train its head alone.
@@ -27,6 +24,7 @@ class Draft:
         keep_macs: share of the multiply-accumulates that remains, in per cent; 100 means no pruning.
         criterion: which channels go first, a name in the catalog.
         quantize: how the network is brought to few bits, a name in the catalog; "" means not at all.
+        epochs: training before anything is removed; 0 means none.
         rounds: pruning rounds. between_epochs: training between them. round_to: channels come in multiples.
         finetune_epochs: training after pruning; finetune_rate: its learning rate, 0 means the network's own.
         image_size: pixels; 0 means the data's own. train_samples: 0 means all.
@@ -63,38 +61,22 @@ class Draft:
         return "-".join(parts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A recipe that comes with Slimcast, and the comment at its head."""
-
-    name: str
-    text: str
-
-
-def recommended(model: str, data: str, path: str = "") -> Draft:
-    """Return choices that suit a network and a data set; all of them can be changed."""
-    draft = Draft(model=model, data=data, path=path if DATA[data].needs_path else "")
-    if model != "lenet5":
-        # Wide networks lose nothing by channel counts that suit the kernels.
-        draft = replace(draft, round_to=8)
-    if data != "digits":
-        # Forty times the images: fewer passes, larger batches.
-        draft = replace(draft, epochs=3.0, between_epochs=1.0, finetune_epochs=2.0, batch_size=128)
-    return draft
-
-
 def yaml_of(draft: Draft) -> str:
-    """Return the recipe that the form describes."""
-    return yaml.safe_dump(_document(draft), sort_keys=False)
+    """Return the recipe that the choices lead to."""
+    return recipe_text.write(document(draft))
+
+
+def checked(text: str) -> tuple[Recipe | None, list[tuple[str, str]]]:
+    """Return the recipe, or None and everything that is wrong with it: (path, message)."""
+    try:
+        return from_browser(text), []
+    except RecipeError as error:
+        return None, error.problems
 
 
 def problems(text: str) -> list[tuple[str, str]]:
     """Return everything that is wrong with a recipe: (path, message); nothing when it can run."""
-    try:
-        from_browser(text)
-    except RecipeError as error:
-        return error.problems
-    return []
+    return checked(text)[1]
 
 
 def from_browser(text: str) -> Recipe:
@@ -108,20 +90,6 @@ def from_browser(text: str) -> Recipe:
     if refused := code_problems(recipe.model_dump()):
         raise RecipeError(refused)
     return recipe
-
-
-def draft_of(text: str) -> Draft | None:
-    """Return the choices that lead to this recipe; None when the form cannot say what it says."""
-    try:
-        recipe = parse_recipe(text)
-    except RecipeError:
-        return None
-    draft = _guess(recipe)
-    try:
-        same = Recipe.model_validate(_document(draft)).model_copy(update={"name": recipe.name}) == recipe
-    except ValueError:
-        return None
-    return draft if same else None
 
 
 def start(studio: Studio, text: str) -> Run:
@@ -144,21 +112,8 @@ def recipe_of_run(studio: Studio, run_id: str) -> str:
     return studio.store.run(run_id).recipe_yaml
 
 
-@cache
-def presets() -> tuple[Preset, ...]:
-    """Return the recipes that come with Slimcast, by name."""
-    files = sorted(_recipes_folder().rglob("*.yaml"))
-    return tuple(Preset(name=load_recipe(file).name, text=file.read_text(encoding="utf-8")) for file in files)
-
-
-def _recipes_folder() -> Path:
-    import slimcast
-
-    packaged = Path(slimcast.__file__).parent / "recipes"
-    return packaged if packaged.is_dir() else packaged.parents[2] / "examples" / "recipes"
-
-
-def _document(draft: Draft) -> dict[str, Any]:
+def document(draft: Draft) -> dict[str, Any]:
+    """Return the recipe that the choices lead to, as plain data."""
     data: dict[str, Any] = {"name": draft.data}
     if draft.path:
         data["path"] = draft.path
@@ -166,9 +121,9 @@ def _document(draft: Draft) -> dict[str, Any]:
         data["image_size"] = draft.image_size
     if draft.train_samples:
         data["train_samples"] = draft.train_samples
-    steps: list[dict[str, Any]] = [
-        {"kind": "train", "epochs": _short(draft.epochs), "batch_size": draft.batch_size}
-    ]
+    steps: list[dict[str, Any]] = []
+    if draft.epochs:
+        steps.append({"kind": "train", "epochs": _short(draft.epochs), "batch_size": draft.batch_size})
     if draft.keep_macs < 100:
         steps += [_prune(draft), _finetune(draft)]
     if draft.quantize:
@@ -226,33 +181,3 @@ def _label(method: str) -> str:
 def _short(number: float) -> float:
     """Return a whole number without its ``.0``: the recipe is there to be read."""
     return int(number) if number == int(number) else number
-
-
-def _guess(recipe: Recipe) -> Draft:
-    """Read off what the form can show; whether that is all is for the caller to check."""
-    found: dict[str, Any] = {"keep_macs": 100, "quantize": ""}
-    samples = recipe.data.train_samples
-    for step in recipe.steps:
-        if step.kind == "train":
-            found |= {"epochs": step.epochs, "batch_size": step.batch_size}
-        elif step.kind == "prune":
-            share = (step.target.macs if step.target is not None else None) or 1.0
-            found |= {"keep_macs": round(min(share, 1.0) * 100), "rounds": step.rounds}
-            found["criterion"] = step.criterion
-            found |= {"between_epochs": step.finetune_epochs or 1.0, "round_to": step.round_to}
-        elif step.kind == "finetune":
-            found |= {"finetune_epochs": step.epochs, "distill": step.distill is not None}
-            found["finetune_rate"] = step.learning_rate or 0.0
-        elif step.kind == "quantize":
-            found["quantize"] = step.method
-    return Draft(
-        model=recipe.model.name,
-        weights=recipe.model.weights,
-        freeze_backbone=recipe.model.freeze_backbone,
-        data=recipe.data.name,
-        path=recipe.data.path or "",
-        image_size=recipe.data.image_size or 0,
-        train_samples=samples if isinstance(samples, int) else 0,
-        seed=recipe.seed,
-        **found,
-    )
