@@ -78,7 +78,7 @@ def test_a_zip_of_images_becomes_the_data(studio_settings, browser_page, tmp_pat
     assert archive.stat().st_size > 3 * 2**20  # more than fits where nobody has allowed for it
     settings = replace(studio_settings, data_root=tmp_path / "data")
     with running_app(settings, tmp_path / "app.log") as address:
-        page.goto(address)
+        page.goto(f"{address}/compress")
         page.get_by_text("Upload your own images").click()
         uploader = page.get_by_test_id("stFileUploader").filter(has_text="Zip of images")
         uploader.locator("input[type=file]").set_input_files(archive)
@@ -94,19 +94,20 @@ def test_a_zip_of_images_becomes_the_data(studio_settings, browser_page, tmp_pat
 
 def start_compression(page, address: str) -> str:
     """Start a short compression on Compress; return the run's id from the address of Runs."""
-    page.goto(address)
+    page.goto(f"{address}/compress")
     page.get_by_role("heading", name="Compress", level=1).wait_for()
     recipe = page.get_by_role("textbox", name="Recipe (YAML)")
     recipe.fill("name: x\nmodel: {name: nosuch}\ndata: {name: digits}\nsteps: []\n")
     recipe.press("Control+Enter")
-    page.get_by_text("model.name:").wait_for()
+    page.get_by_text("unknown name 'nosuch'").wait_for()
     assert page.get_by_role("button", name="Start compression").is_disabled()
     short = replace(compress.Draft(), epochs=8.0, rounds=1, finetune_epochs=4.0, keep_macs=50)
     recipe.fill(compress.yaml_of(short))
     recipe.press("Control+Enter")
-    page.get_by_text("model.name:").wait_for(state="detached")
-    dial = page.get_by_role("slider", name="Keep this share of the MACs")
-    wait_for(lambda: dial.input_value() == "50", "the form to follow the text", SLOW_S)
+    page.get_by_text("unknown name 'nosuch'").wait_for(state="detached")
+    page.get_by_text("1  Prune").click()
+    goal = page.get_by_role("spinbutton", name="Target: macs")
+    wait_for(lambda: goal.input_value() == "0.5", "the form to follow the text", SLOW_S)
     page.screenshot(path=OUTPUT / "1-compress.png")
     page.get_by_role("button", name="Start compression").click()
     page.get_by_role("heading", name="Runs", level=1).wait_for()

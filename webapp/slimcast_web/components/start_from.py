@@ -30,7 +30,8 @@ def show() -> None:
 
 
 def _offered() -> dict[str, Preset | Example]:
-    return {one.name: one for one in (*presets.PRESETS, *presets.examples())}
+    methods: dict[str, Preset | Example] = {one.name: one for one in presets.PRESETS}
+    return methods | {one.name: one for one in presets.examples()}
 
 
 def _title(one: Preset | Example) -> str:

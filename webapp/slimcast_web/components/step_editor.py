@@ -24,10 +24,14 @@ def show(problems: Problems) -> None:
     for index, kind in enumerate(kinds):
         wrong = problems.at(f"steps.{index}")
         title = STEPS[kind].title if kind else "A step that is not known"
-        with st.expander(
-            f"{index}  {title}", expanded=wrong, icon=":material/error:" if wrong else ":material/tune:"
-        ):
-            _step(index, kind, len(kinds), problems)
+        key = f"recipe-step-{index}"
+        if wrong:
+            st.session_state[key] = True
+        icon = ":material/error:" if wrong else ":material/tune:"
+        box = st.expander(f"{index}  {title}", key=key, icon=icon, on_change="rerun")
+        if box.open:  # what is closed costs nothing
+            with box:
+                _step(index, kind, len(kinds), problems)
     problems.show("steps")
     st.selectbox(
         "Add a step",

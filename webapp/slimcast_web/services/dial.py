@@ -33,7 +33,7 @@ from slimcast_web.services.compress import Draft, yaml_of
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """A stop of the dial. `keep_macs`: per cent that stay. `finetune`: times the epochs that suit the data."""
+    """A stop of the dial. `keep_macs`: per cent that stay. `finetune`: times the epochs that suit the set."""
 
     number: int
     title: str

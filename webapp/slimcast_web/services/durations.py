@@ -80,7 +80,7 @@ def _sort(step: Any) -> str:
 
 
 def _work(step: Any) -> float:
-    """Return by how much a step's time grows: its epochs of training, at least one; 1 where it trains none."""
+    """Return what a step's time grows with: its epochs of training; 1 where it trains none."""
     epochs = getattr(step, "epochs", 0.0)
     if step.kind in {"prune", "sparsify"}:
         epochs = step.rounds * step.finetune_epochs

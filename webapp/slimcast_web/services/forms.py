@@ -224,7 +224,8 @@ def _part(annotation: Any) -> Any:
 
 def _limits(info: FieldInfo) -> tuple[float | None, float | None]:
     """Return the limits that a field's type states; those that must not be reached themselves count, too."""
-    lowest = highest = None
+    lowest: Any = None
+    highest: Any = None
     for mark in info.metadata:
         if isinstance(mark, annotated_types.Ge | annotated_types.Interval) and mark.ge is not None:
             lowest = mark.ge

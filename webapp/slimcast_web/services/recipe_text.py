@@ -5,6 +5,7 @@ A path names a place in it, as in the problems of a recipe: ``steps.2.target.mac
 
 import copy
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -21,8 +22,12 @@ _NEW_STEPS: dict[str, dict[str, Any]] = {
 }
 
 
+@lru_cache(maxsize=64)
 def read(text: str) -> dict[str, Any] | None:
-    """Return the document; None where the text is no YAML mapping, or has anchors, which no form can keep."""
+    """Return the document; None where the text is no YAML mapping, or has anchors, which no form can keep.
+
+    Documents are shared between callers: none of them may change one.
+    """
     try:
         document = None if too_deep(text) else yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError):
