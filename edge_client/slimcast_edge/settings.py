@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from slimcast_edge.camera import CAMERAS, CameraSettings
 from slimcast_edge.errors import SettingsError
+from slimcast_edge.logs import LogFormat, LogLevel
 from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, parse_url
 from slimcast_edge.runtime import RUNTIMES
 from slimcast_edge.wire import Name
@@ -99,6 +100,34 @@ class EdgeSettings(BaseModel):
         ge=0,
         le=86_400,
         description="While the broker is away, take a picture that often, s; 0 takes none.",
+    )
+
+    log_format: LogFormat = Field(
+        default="text", description="`text` for people, `json` for programs; one line for each event."
+    )
+    log_level: LogLevel = Field(
+        default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of /metrics for Prometheus; none: there are no figures.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Where that port listens; 0.0.0.0 lets the whole network read it."
+    )
+    home_assistant: bool = Field(
+        default=False, description="Appear in Home Assistant, through the same broker."
+    )
+    home_assistant_prefix: str = Field(
+        default="homeassistant",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        max_length=100,
+        description="Prefix of the topic on which Home Assistant discovers devices.",
+    )
+    home_assistant_s: float = Field(
+        default=10.0, ge=1, le=3600, description="Time between two pictures and states for Home Assistant, s."
     )
 
     @field_validator("broker")

@@ -19,6 +19,7 @@ CHUNK_BYTES = 128 * 1024
 MAX_ARTIFACT_BYTES = 1 << 30
 MAX_FRAME_BYTES = 900_000
 MAX_STATE_BYTES = 4096
+MAX_ANNOUNCEMENT_BYTES = 16_384
 WINDOW_CHUNKS = 8
 """How many chunks a device asks for at a time: 1 MiB, far below what a broker queues before it drops."""
 
@@ -240,6 +241,30 @@ class Telemetry(Payload):
     stream: StreamReport | None = None
 
 
+class Summary(Payload):
+    """``<device>/summary``: the device in a few words, for Home Assistant and the like, who hold no lease.
+
+    Attributes:
+        label: what the last frame showed, with `score_percent`; None before the first.
+        model: name and beginning of the sha256 of the model that classifies. offered: of the last order.
+        progress_percent: how much of the offered one has arrived, while it is being fetched.
+
+    """
+
+    session: str = Field(max_length=64)
+    label: str | None = Field(default=None, max_length=200)
+    score_percent: float | None = Field(default=None, ge=0, le=100)
+    fps: float = Field(ge=0)
+    latency_ms: float = Field(ge=0)
+    temperature_c: float | None = None
+    throttled: bool | None = None
+    model: str = Field(max_length=220)
+    offered: str = Field(max_length=220)
+    updating: bool = False
+    progress_percent: int | None = Field(default=None, ge=0, le=100)
+    message: str = Field(default="", max_length=255)
+
+
 class EventKind(StrEnum):
     """What can happen on a device that somebody may want to know."""
 
@@ -287,7 +312,17 @@ class Reply(Payload):
 
 CommandName = Literal["view", "benchmark", "snapshot", "rollback"]
 Suffix = Literal[
-    "status", "about", "desired", "reported", "want", "frame", "snapshot", "result", "telemetry", "event"
+    "status",
+    "about",
+    "desired",
+    "reported",
+    "want",
+    "frame",
+    "snapshot",
+    "result",
+    "telemetry",
+    "summary",
+    "event",
 ]
 
 
@@ -319,6 +354,7 @@ TOPICS = {
         TopicInfo(suffix="snapshot", payload=None, retained=False, qos=1, max_bytes=MAX_FRAME_BYTES),
         TopicInfo(suffix="result", payload=Result, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="telemetry", payload=Telemetry, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
+        TopicInfo(suffix="summary", payload=Summary, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="event", payload=Event, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/view", payload=ViewLease, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/benchmark", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),

@@ -18,6 +18,7 @@ from slimcast.fleet.mosquitto.certificates import Issued, days_left, issue_serve
 from slimcast.fleet.mosquitto.passwords import ITERATIONS, PasswordFile
 from slimcast.settings import Settings
 from slimcast_edge import wire
+from slimcast_edge.client.home_assistant import discovery_topic
 from slimcast_edge.errors import WireError
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -46,11 +47,15 @@ def test_rights_name_every_topic_once():
     lines = render_acl("attic").splitlines()
     written = [line.split()[-1] for line in lines if line.startswith("pattern write")]
     devices = [row.suffix for row in wire.TOPICS.values() if not row.from_studio]
+    assert discovery_topic("homeassistant", "attic", "cam1").startswith("homeassistant/device/cam1/slimcast_")
+    assert written.pop() == "homeassistant/device/%u/+/config"
     assert written == [
         f"slimcast/v1/attic/%u/{suffix}{'/+' if suffix == 'reply' else ''}" for suffix in devices
     ]
     assert "slimcast/v1/attic/%u/desired" not in written
     assert not [line for line in lines if line.startswith("topic") and "studio" in line]
+    at_home = lines[lines.index("user home-assistant") + 1 : lines.index("user studio")]
+    assert [line for line in at_home if "write" in line] == ["topic readwrite homeassistant/status"]
     assert lines[-2:] == ["user studio", "topic readwrite slimcast/v1/attic/#"]
     with pytest.raises(WireError):
         render_acl("a/#")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support_home import Home
 from support_mosquitto import Mosquitto
 
 
@@ -12,3 +13,11 @@ def broker(tmp_path):
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def home(broker):
+    """Listen at the broker as Home Assistant does."""
+    home = Home(broker.url)
+    yield home
+    home.stop()

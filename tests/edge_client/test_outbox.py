@@ -177,6 +177,16 @@ def test_a_snapshot_is_sent_though_nobody_watches(outbox, wire, leases):
     assert (wire.results, wire.frames, wire.snapshots, done) == ([], [], [7], [7])
 
 
+def test_a_frame_that_was_asked_for_is_sent_once_though_nobody_watches(outbox, wire, leases):
+    nobody_watches(leases)
+    outbox.request_frame()
+    for number in range(3):
+        outbox.put(classified(number))
+        outbox.run_once(0)
+    settle(outbox)
+    assert (wire.results, wire.frames, wire.snapshots) == ([], [0], [])
+
+
 class TestWithoutPictures:
     @pytest.mark.parametrize("how", ["lease", "stream"])
     def test_results_flow_and_no_jpeg_is_encoded(self, outbox, wire, leases, encodes, how):

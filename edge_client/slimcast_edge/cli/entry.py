@@ -6,14 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments or settings.
 import argparse
 import contextlib
 import json
-import logging
 import queue
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from slimcast_edge import __version__
+from slimcast_edge import __version__, logs
 from slimcast_edge.cli.doctor import doctor
 from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
 
@@ -38,12 +37,9 @@ def _run(options: argparse.Namespace) -> int:
     from slimcast_edge.client import Client
     from slimcast_edge.settings import load_settings
 
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        stream=sys.stderr,
-    )
-    client = Client(load_settings(options.config))
+    settings = load_settings(options.config)
+    logs.configure(settings.log_format, "debug" if options.verbose else settings.log_level)
+    client = Client(settings)
     # A SimpleQueue may be put into from a signal handler, whatever this thread is doing just then.
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,8 +19,10 @@ from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.host import ClientHost
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import CameraLoop, InferLoop, Traffic
+from slimcast_edge.client.operations import Operations
 from slimcast_edge.client.outbox import Outbox, OutboxOptions
 from slimcast_edge.client.snapshots import Album
+from slimcast_edge.client.vitals import Vitals
 from slimcast_edge.deploy.port import DeployOptions
 from slimcast_edge.deploy.startup import adopt, begin, open_first
 from slimcast_edge.deploy.state import Deployment, StateFolder
@@ -93,6 +95,10 @@ class Client:
         self._host = ClientHost(
             self._connection, self._engine, self._outbox, site=settings.site, device=settings.device
         )
+        self._last_telemetry: Telemetry | None = None
+        self._operations = Operations(
+            settings, self._connection, vitals=self._vitals, picture=self._outbox.request_frame
+        )
         self._camera_loop: CameraLoop | None = None
         self._machine: Machine | None = None
         self._trial: TrialProcess | None = None
@@ -119,9 +125,11 @@ class Client:
         self._spawn("deploy", self._machine.run)
         self._spawn("publish", self._publish)
         self._connection.start()
+        self._operations.start(self._threads, {"camera": self._camera_loop.pulse, "infer": infer.pulse})
 
     def stop(self) -> None:
         """Stop everything, within two seconds; the broker learns that the device has left."""
+        self._operations.stop()
         self._stopping.set()
         self._slot.close()
         self._outbox.stop()
@@ -200,6 +208,7 @@ class Client:
         self._connection.publish(self._topic("status"), self._status(online=True))
         self._connection.publish(self._topic("about"), self._about().encode())
         self._host.report_again()
+        self._operations.announce()
 
     def _on_message(self, address: Address, payload: bytes) -> None:
         try:
@@ -252,7 +261,8 @@ class Client:
             seconds = time.monotonic() - last
             if seconds >= interval_s:
                 last += seconds
-                self._connection.publish(self._topic("telemetry"), self._telemetry(seconds).encode())
+                self._last_telemetry = self._telemetry(seconds)
+                self._connection.publish(self._topic("telemetry"), self._last_telemetry.encode())
 
     def _telemetry(self, seconds: float) -> Telemetry:
         latencies_ms = self._traffic.take_latencies()
@@ -270,6 +280,24 @@ class Client:
             temperature_c=temperature_c(),
             throttled=throttled(),
             stream=self._outbox.report(seconds),
+        )
+
+    def _vitals(self) -> Vitals:
+        traffic, machine = self._traffic, self._machine
+        return Vitals(
+            site=self._settings.site,
+            device=self._settings.device,
+            session=self._session,
+            telemetry=self._last_telemetry,
+            best=traffic.last.predictions[0] if traffic.last else None,
+            reported=self._host.last_reported,
+            offered=machine.offered if machine else None,
+            latencies_ms=traffic.recent_latencies_ms,
+            latency_sum_s=traffic.latency_sum_ms / 1e3,
+            frames=traffic.frames,
+            dropped=traffic.dropped,
+            connected=self._connection.connected,
+            reconnects=self._connection.counters["reconnects"],
         )
 
     def _about(self) -> About:

@@ -16,6 +16,7 @@ from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.errors import RuntimeFailure
 from slimcast_edge.preprocess import prepare
 from slimcast_edge.runtime import Runtime, open_runtime
+from slimcast_edge.wire import Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,14 @@ class Answer:
     best: tuple[tuple[int, float], ...]
     latency_ms: float
     classified_at: float
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """The classes as they travel."""
+        labels = self.loaded.runtime.info.labels
+        return [
+            Prediction(label=labels[index], index=index, score=min(1.0, score)) for index, score in self.best
+        ]
 
 
 class _Watch:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from slimcast_edge.camera import Camera, Frame
 from slimcast_edge.client.engine import Answer, Engine
 from slimcast_edge.errors import CameraError
+from slimcast_edge.pulse import Pulse
 from slimcast_edge.slots import Slot
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,23 @@ class Traffic:
     def __init__(self) -> None:
         self.frames = 0
         self.dropped = 0
+        self.latency_sum_ms = 0.0
+        self.last: Answer | None = None
         self._latencies_ms: deque[float] = deque(maxlen=4096)
+        self._recent_ms: deque[float] = deque(maxlen=1024)
 
-    def add(self, latency_ms: float) -> None:
+    def add(self, answer: Answer) -> None:
         """Count a frame that was classified."""
         self.frames += 1
-        self._latencies_ms.append(latency_ms)
+        self.latency_sum_ms += answer.latency_ms
+        self.last = answer
+        self._latencies_ms.append(answer.latency_ms)
+        self._recent_ms.append(answer.latency_ms)
+
+    @property
+    def recent_latencies_ms(self) -> tuple[float, ...]:
+        """The latencies of the last frames, ms."""
+        return tuple(self._recent_ms.copy())  # copied in one step: the other thread goes on appending
 
     def take_latencies(self) -> list[float]:
         """Return the latencies since the last call, ms."""
@@ -58,12 +70,14 @@ class CameraLoop:
         self.camera = camera
         self._reopen, self._slot, self._engine = reopen, slot, engine
         self._traffic, self._stopping = traffic, stopping
+        self.pulse = Pulse()
         self._number = 0
 
     def run(self) -> None:
         """Read until stopped."""
         delay_s = _FIRST_RETRY_S
         while not self._stopping.is_set():
+            self.pulse.beat()
             try:
                 frame = self.camera.read()
             except CameraError as error:
@@ -84,7 +98,7 @@ class CameraLoop:
         self._engine.count_captured()
         if self.camera.waits:
             while not self._slot.wait_empty(0.2) and not self._stopping.is_set():
-                pass
+                self.pulse.beat()
         if self._slot.put(numbered):
             self._traffic.dropped += 1
 
@@ -105,12 +119,15 @@ class InferLoop:
         self, slot: Slot[Frame], engine: Engine, traffic: Traffic, hand_on: Callable[[Classified], None]
     ) -> None:
         self._slot, self._engine, self._traffic, self._hand_on = slot, engine, traffic, hand_on
+        self.pulse = Pulse()
         self._started = False
 
     def run(self) -> None:
         """Classify until the slot is closed."""
         while not self._slot.closed:
+            self.pulse.rest()
             frame = self._slot.take()
+            self.pulse.beat()
             if frame is None:
                 continue
             try:
@@ -123,7 +140,7 @@ class InferLoop:
         answer = self._engine.classify(frame)
         if answer is None:
             return
-        self._traffic.add(answer.latency_ms)
+        self._traffic.add(answer)
         if not self._started:
             self._started = True
             label = answer.loaded.runtime.info.labels[answer.best[0][0]]

@@ -17,7 +17,7 @@ from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, Appearances, S
 from slimcast_edge.errors import WireError
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.mqtt.connection import MAX_DELAY_S
-from slimcast_edge.wire import Prediction, Result, StreamReport, StreamSettings, topic
+from slimcast_edge.wire import Result, StreamReport, StreamSettings, topic
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Outbox:
         self._there = threading.Condition()
         self._stopped = False
         self.stream = StreamSettings()
+        self._frame_asked = False
         self._asked: list[Callable[[int], None]] = []
         self._again: deque[int] = deque(maxlen=10)
         self._times: deque[float] = deque(maxlen=30)
@@ -86,7 +87,7 @@ class Outbox:
         """Take a result; forgotten at once when nobody wants it."""
         self._times.append(time.monotonic())
         picture = self._is_picture(item)
-        if not (picture or any(self._wanted())):
+        if not (picture or self._frame_asked or any(self._wanted())):
             return
         with self._there:
             if picture:
@@ -94,6 +95,10 @@ class Outbox:
             self._waiting.append(_without_picture(item))
             self._newest = item
             self._there.notify()
+
+    def request_frame(self) -> None:
+        """Send the next frame, whoever watches."""
+        self._frame_asked = True
 
     def request_snapshot(self, done: Callable[[int], None]) -> None:
         """Take a picture of the next frame, whoever watches; `done` is called with its number."""
@@ -177,7 +182,10 @@ class Outbox:
         if results_wanted:
             for result in results:
                 self._results.send(result)
-        if frames_wanted and self._connection.connected and self._frames.is_time(self.stream):
+        asked, self._frame_asked = self._frame_asked, False
+        if not self._connection.connected:
+            return
+        if (frames_wanted and self._frames.is_time(self.stream)) or (asked and not self._frames.look()):
             self._frames.send(newest.frame.pixels, results[-1], self.stream, self._fps())
 
     def _take_picture(self, item: Classified) -> None:
@@ -204,7 +212,6 @@ def _without_picture(item: Classified) -> Classified:
 def to_result(item: Classified, session: str) -> Result:
     """Return the result as it travels."""
     answer, frame = item.answer, item.frame
-    labels = answer.loaded.runtime.info.labels
     return Result(
         session=session,
         frame=frame.number,
@@ -212,9 +219,6 @@ def to_result(item: Classified, session: str) -> Result:
         classified_at=answer.classified_at,
         latency_ms=answer.latency_ms,
         artifact=answer.loaded.entry.sha256,
-        predictions=[
-            Prediction(label=labels[index], index=index, score=min(1.0, score))
-            for index, score in answer.best
-        ],
+        predictions=answer.predictions,
         expected=frame.expected,
     )

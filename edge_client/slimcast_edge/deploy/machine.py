@@ -61,6 +61,12 @@ class Machine:
 
     # From other threads.
 
+    @property
+    def offered(self) -> ArtifactRef | None:
+        """The artifact of the last order, whether it was put to work or not."""
+        order = self._now.order
+        return order.artifact if order is not None else None
+
     def order(self, payload: bytes) -> None:
         """Take an order as it came from the broker."""
         self._jobs.put(lambda: self._handle_order(payload))

@@ -19,7 +19,7 @@ from slimcast_edge.errors import SettingsError, WireError
 from slimcast_edge.mqtt.address import BrokerAddress, parse_url
 from slimcast_edge.mqtt.inbox import Inbox, Received
 from slimcast_edge.mqtt.problems import explain_connect, explain_loss, explain_refusal
-from slimcast_edge.wire import TOPICS, Address, check_size, parse_topic
+from slimcast_edge.wire import MAX_ANNOUNCEMENT_BYTES, TOPICS, Address, check_size, parse_topic
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessageInfo
@@ -145,6 +145,22 @@ class Connection:
             return None
         row = TOPICS[suffix]
         return client.publish(topic, payload, qos=row.qos, retain=row.retained)
+
+    def announce(self, topic: str, payload: bytes) -> bool:
+        """Publish a retained document for other software on a topic of its own; return whether it went out.
+
+        Raises:
+            WireError: the topic is one of ours or holds wildcards, or the document is too large.
+
+        """
+        if topic.startswith("slimcast/") or set(topic) & set("+#\0") or len(payload) > MAX_ANNOUNCEMENT_BYTES:
+            raise WireError(f"{topic[:200]!r} cannot be announced with {len(payload)} bytes.")
+        with self._lock:
+            client = self._client
+        if client is None or not self.connected:
+            return False
+        client.publish(topic, payload, qos=1, retain=True)
+        return True
 
     def is_pending(self, info: "MQTTMessageInfo | None") -> bool:
         """Return whether a message still waits to leave; False when its connection is gone."""

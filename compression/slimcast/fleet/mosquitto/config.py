@@ -7,6 +7,9 @@ from slimcast_edge import wire
 
 STUDIO = "studio"
 """User of the studio at the broker; no device may have this name."""
+HOME_ASSISTANT = "home-assistant"
+"""User of Home Assistant, where there is one: it may look and not order. No device may have this name either."""
+_SHOWN_AT_HOME = ("status", "summary", "frame")
 MESSAGE_BYTES = 1_000_000
 """Frames have at most 900 kB and chunks 128 KiB; nothing larger is ours."""
 QUEUED_MESSAGES = 1000
@@ -84,6 +87,13 @@ def render_acl(site: str) -> str:
         f"pattern read {root}/%u/desired",
         f"pattern read {root}/%u/cmd/#",
         f"pattern read {root}/blob/#",
+        "# With the setting home_assistant a device makes itself known there.",
+        "pattern write homeassistant/device/%u/+/config",
+        "",
+        f"user {HOME_ASSISTANT}",
+        "topic read homeassistant/#",
+        "topic readwrite homeassistant/status",
+        *(f"topic read {root}/+/{suffix}" for suffix in _SHOWN_AT_HOME),
         "",
         f"user {STUDIO}",
         f"topic readwrite {root}/#",

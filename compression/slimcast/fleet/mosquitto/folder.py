@@ -15,7 +15,7 @@ from slimcast.fleet.mosquitto.certificates import (
     issue_server,
     make_authority,
 )
-from slimcast.fleet.mosquitto.config import STUDIO, BrokerPlan, render_acl, render_config
+from slimcast.fleet.mosquitto.config import HOME_ASSISTANT, STUDIO, BrokerPlan, render_acl, render_config
 from slimcast.fleet.mosquitto.passwords import PasswordFile
 
 RENEW_DAYS = 30
@@ -48,8 +48,8 @@ class BrokerFolder:
         Raises:
             FleetError: the name is the studio's own or cannot be one, or the file cannot be changed.
         """
-        if device == STUDIO:
-            raise FleetError(f"No device can be named {STUDIO!r}: it would have the studio's rights.")
+        if device in {STUDIO, HOME_ASSISTANT}:
+            raise FleetError(f"No device can be named {device!r}: it would have that user's rights.")
         password = self.passwords.give(device)
         self.reload()
         return password
