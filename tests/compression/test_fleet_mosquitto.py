@@ -125,11 +125,12 @@ def test_names_that_could_break_the_file_are_refused(tmp_path, name):
         PasswordFile(tmp_path / "p").give(name)
 
 
-def test_no_device_gets_the_name_of_the_studio(tmp_path):
+@pytest.mark.parametrize("name", ["studio", "home-assistant"])
+def test_no_device_gets_the_name_of_one_with_more_rights(tmp_path, name):
     broker = write_folder(tmp_path, plan(tmp_path, tls=False), ["a"])
-    with pytest.raises(FleetError, match="studio's rights"):
-        broker.admit("studio")
-    assert not broker.expel("studio")
+    with pytest.raises(FleetError, match=f"{name}'s rights"):
+        broker.admit(name)
+    assert not broker.expel(name)
     assert broker.passwords.users() == ["studio"]
 
 

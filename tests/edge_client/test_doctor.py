@@ -186,7 +186,9 @@ def test_a_camera_that_is_not_there_is_busy_or_dark(tmp_path, monkeypatch):
         Image.new("L", (16, 16)).save(path)
     assert "all black" in check_camera(settings).message
     monkeypatch.setattr("slimcast_edge.doctor.camera.running_client", lambda: 4711)
-    busy = check_camera(missing)
+    assert not check_camera(missing).ok, "a folder can be read by many"
+    webcam = {"kind": "video", "source": str(tmp_path / "none.mp4")}
+    busy = check_camera(settings_of(tmp_path, camera=webcam))
     assert busy.ok
     assert "4711" in busy.message
 

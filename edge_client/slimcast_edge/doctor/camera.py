@@ -10,6 +10,7 @@ from slimcast_edge.settings import EdgeSettings
 LIMIT_S = 30.0
 _DARK = 2.0  # of 255: the noise of a sensor in the dark
 
+_OPENED_ONCE = {"picamera2", "video"}  # one process at a time can have it
 _ADVICE = {
     "picamera2": "rpicam-hello --list-cameras must list it; if not, switch off and check the flat cable.",
     "video": "ls /dev/video* must list it; the user must be in the group video; unplug and plug it in again.",
@@ -21,7 +22,7 @@ def check_camera(settings: EdgeSettings) -> Finding:
     kind = settings.camera_kind
     seen = ask_child("camera", settings.camera, timeout_s=LIMIT_S)
     if "error" in seen:
-        other = running_client()
+        other = running_client() if kind in _OPENED_ONCE else None
         if other is not None:
             return good("camera", f"{kind}: in use by the client that runs (process {other}), so not opened")
         return bad(

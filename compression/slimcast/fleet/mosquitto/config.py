@@ -8,7 +8,7 @@ from slimcast_edge import wire
 STUDIO = "studio"
 """User of the studio at the broker; no device may have this name."""
 HOME_ASSISTANT = "home-assistant"
-"""User of Home Assistant, where there is one: it may look and not order. No device may have this name either."""
+"""User of Home Assistant, which may look and not order; no device may have this name either."""
 _SHOWN_AT_HOME = ("status", "summary", "frame")
 MESSAGE_BYTES = 1_000_000
 """Frames have at most 900 kB and chunks 128 KiB; nothing larger is ours."""

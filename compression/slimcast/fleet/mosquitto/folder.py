@@ -49,7 +49,7 @@ class BrokerFolder:
             FleetError: the name is the studio's own or cannot be one, or the file cannot be changed.
         """
         if device in {STUDIO, HOME_ASSISTANT}:
-            raise FleetError(f"No device can be named {device!r}: it would have that user's rights.")
+            raise FleetError(f"No device can be named {device!r}: it would have the {device}'s rights.")
         password = self.passwords.give(device)
         self.reload()
         return password
