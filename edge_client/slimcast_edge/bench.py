@@ -16,7 +16,13 @@ _OWN_LOAD = 1.0  # processors that this process may have kept busy itself, besid
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Time of one execution with a batch of one, ms, over `runs` executions."""
+    """Time of one execution with a batch of one, ms, over `runs` executions.
+
+    Attributes:
+        slowdown: median of the last quarter of them over that of the first: above 1 where a processor gets
+            hot and slower.
+
+    """
 
     p50_ms: float
     p90_ms: float
@@ -24,6 +30,7 @@ class Latency:
     mean_ms: float
     std_ms: float
     runs: int
+    slowdown: float = 1.0
 
 
 def measure_latency(
@@ -107,7 +114,14 @@ def _summary(times_ms: np.ndarray) -> Latency:
         mean_ms=float(times_ms.mean()),
         std_ms=float(times_ms.std()),
         runs=len(times_ms),
+        slowdown=_slowdown(times_ms),
     )
+
+
+def _slowdown(times_ms: np.ndarray) -> float:
+    quarter = max(1, len(times_ms) // 4)
+    first = float(np.median(times_ms[:quarter]))
+    return float(np.median(times_ms[-quarter:])) / first if first > 0 else 1.0
 
 
 def noise(runtime: Runtime, count: int = 4) -> np.ndarray:

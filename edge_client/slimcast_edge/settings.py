@@ -14,7 +14,8 @@ from slimcast_edge.camera import CAMERAS, CameraSettings
 from slimcast_edge.errors import SettingsError
 from slimcast_edge.logs import LogFormat, LogLevel
 from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, parse_url
-from slimcast_edge.runtime import RUNTIMES
+from slimcast_edge.runtime import RUNTIMES, RuntimeChoice
+from slimcast_edge.runtime.providers import PROVIDERS
 from slimcast_edge.wire import Name
 
 PREFIX = "SLIMCAST_EDGE_"
@@ -70,7 +71,16 @@ class EdgeSettings(BaseModel):
         description="Where frames come from: `kind`, and the settings of that kind.",
     )
     runtime: str = Field(default="onnxruntime", description="What executes the model.")
+    provider: str = Field(
+        default="auto",
+        description="With what the runtime computes: auto (the first that is there), tensorrt, cuda, "
+        "openvino, cpu.",
+    )
     threads: int = Field(default=1, ge=1, le=64, description="Threads that compute.")
+    spin: bool = Field(
+        default=False,
+        description="Let those threads wait busily: a little faster with several, and hotter all the time.",
+    )
     max_latency_ms: float | None = Field(
         default=None, gt=0, description="A new model that takes longer for one image is refused, ms."
     )
@@ -80,6 +90,9 @@ class EdgeSettings(BaseModel):
     probation_s: float = Field(default=5.0, ge=0, le=3600, description="How long a new model is watched, s.")
     probation_frames: int = Field(default=30, ge=0, description="How many frames it must classify meanwhile.")
     probation_errors: int = Field(default=3, ge=1, description="As many failures bring the old model back.")
+    max_download_kbps: float | None = Field(
+        default=None, gt=0, description="Downloads use at most this much of the network, 1000 bits a second."
+    )
     stall_s: float = Field(
         default=30.0, gt=0, description="A download that stands still for so long has failed, s."
     )
@@ -146,6 +159,13 @@ class EdgeSettings(BaseModel):
             raise ValueError(f"unknown runtime {value!r}; known: {', '.join(RUNTIMES.names())}")
         return value
 
+    @field_validator("provider")
+    @classmethod
+    def _is_provider(cls, value: str) -> str:
+        if value not in PROVIDERS:
+            raise ValueError(f"unknown provider {value!r}; known: {', '.join(PROVIDERS)}")
+        return value
+
     @field_validator("site", "device")
     @classmethod
     def _is_not_reserved(cls, value: str) -> str:
@@ -178,6 +198,17 @@ class EdgeSettings(BaseModel):
     def camera_settings(self) -> CameraSettings:
         """Return the settings of the camera, typed by its kind."""
         return _camera_settings(self.camera)
+
+    @property
+    def runtime_choice(self) -> RuntimeChoice:
+        """What executes models, with all that belongs to it."""
+        return RuntimeChoice(
+            name=self.runtime,
+            provider=self.provider,
+            threads=self.threads,
+            spin=self.spin,
+            cache=self.state_folder.expanduser() / "engines",
+        )
 
     @property
     def key_file(self) -> Path:

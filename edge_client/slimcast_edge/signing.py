@@ -1,24 +1,27 @@
-"""Ed25519 signatures (RFC 8032) over `desired`, and the public keys that a client pins."""
+"""Ed25519 signatures (RFC 8032) over orders, and the public keys that a client pins."""
 
 import base64
 import binascii
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from slimcast_edge.errors import SignatureError
-from slimcast_edge.wire import Desired, canonical_json, decode
+from slimcast_edge.wire import Desired, Measure, canonical_json, decode
 
-_DOMAIN = b"slimcast-desired-v1\n"
+_DOMAINS = {Desired: b"slimcast-desired-v1\n", Measure: b"slimcast-measure-v1\n"}
+"""Stand before what is signed, so that a signature of one sort is none of the other."""
+
+S = TypeVar("S", Desired, Measure)
 
 
-def sign(desired: Desired, key: Ed25519PrivateKey) -> Desired:
+def sign(order: S, key: Ed25519PrivateKey) -> S:
     """Return the order with its signature."""
-    signature = base64.b64encode(key.sign(_signed_bytes(desired.model_dump(mode="json")))).decode()
-    return desired.model_copy(update={"signature": signature})
+    data = _signed_bytes(type(order), order.model_dump(mode="json"))
+    return order.model_copy(update={"signature": base64.b64encode(key.sign(data)).decode()})
 
 
 def open_signed(data: bytes | bytearray, key: Ed25519PublicKey) -> Desired:
@@ -32,14 +35,26 @@ def open_signed(data: bytes | bytearray, key: Ed25519PublicKey) -> Desired:
 
     """
     desired = decode(Desired, "desired", data)
+    _verify(desired, data, key, f"Revision {desired.revision}")
+    return desired
+
+
+def open_signed_measure(data: bytes | bytearray, key: Ed25519PublicKey) -> Measure:
+    """Validate the order to measure something and check its signature; as `open_signed`."""
+    order = decode(Measure, "cmd/measure", data)
+    _verify(order, data, key, f"The order {order.id} to measure")
+    return order
+
+
+def _verify(order: Desired | Measure, data: bytes | bytearray, key: Ed25519PublicKey, what: str) -> None:
     try:
-        key.verify(base64.b64decode(desired.signature, validate=True), _signed_bytes(json.loads(data)))
+        signature = base64.b64decode(order.signature, validate=True)
+        key.verify(signature, _signed_bytes(type(order), json.loads(data)))
     except (InvalidSignature, binascii.Error, ValueError) as error:
         raise SignatureError(
-            f"Revision {desired.revision} is not signed with the pinned key {fingerprint(key)}. "
+            f"{what} is not signed with the pinned key {fingerprint(key)}. "
             "If the studio's key has changed, pin the new one with: slimcast-edge enroll"
         ) from error
-    return desired
 
 
 def public_key_from_text(text: str) -> Ed25519PublicKey:
@@ -68,6 +83,6 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 
-def _signed_bytes(document: dict[str, Any]) -> bytes:
+def _signed_bytes(kind: type[Desired] | type[Measure], document: dict[str, Any]) -> bytes:
     unsigned = {name: value for name, value in document.items() if name != "signature"}
-    return _DOMAIN + canonical_json(unsigned)
+    return _DOMAINS[kind] + canonical_json(unsigned)

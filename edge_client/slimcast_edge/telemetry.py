@@ -21,6 +21,17 @@ def rss_mb() -> float:
         return 0.0
 
 
+def peak_rss_mb() -> float:
+    """Return the most memory that this process has had resident, 10^6 bytes; 0 where nobody says."""
+    # Not getrusage: its ru_maxrss starts with what the parent had when it forked.
+    try:
+        status = Path("/proc/self/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    except (OSError, StopIteration, ValueError):
+        return 0.0
+
+
 def temperature_c(folder: Path = _THERMAL) -> float | None:
     """Return the highest temperature of the zones, degrees Celsius; None where there is no sensor."""
     values = []

@@ -20,6 +20,8 @@ MAX_ARTIFACT_BYTES = 1 << 30
 MAX_FRAME_BYTES = 900_000
 MAX_STATE_BYTES = 4096
 MAX_ANNOUNCEMENT_BYTES = 16_384
+MAX_LAYERS = 64
+"""Layers that one command may have timed: their figures fit into one reply."""
 WINDOW_CHUNKS = 8
 """How many chunks a device asks for at a time: 1 MiB, far below what a broker queues before it drops."""
 
@@ -77,6 +79,9 @@ class About(Payload):
     providers: list[Annotated[str, Field(max_length=80)]] = Field(default=[], max_length=20)
     threads: int = Field(ge=1, le=1024)
     key_fingerprint: str = Field(default="", max_length=64)
+    machine: str = Field(default="", max_length=300)
+    runtime_version: str = Field(default="", max_length=80)
+    provider_reason: str = Field(default="", max_length=400)
 
 
 class ArtifactRef(Payload):
@@ -310,7 +315,96 @@ class Reply(Payload):
     error: str = Field(default="", max_length=600)
 
 
-CommandName = Literal["view", "benchmark", "snapshot", "rollback"]
+class LayerBundle(Payload):
+    """Single layers to time: a zip of graphs (`slimcast_edge.measuring.layers`), fetched like an artifact.
+
+    Attributes:
+        count: how many graphs it holds.
+        beside_bytes: other memory that is read before each run, see `slimcast_edge.bench.measure_layer`.
+
+    """
+
+    artifact: ArtifactRef
+    count: int = Field(ge=1, le=MAX_LAYERS)
+    beside_bytes: int = Field(default=0, ge=0, le=64 << 20)
+
+
+class Measure(Payload):
+    """``<device>/cmd/measure``: measure models, or single layers; signed as a whole (`signing`).
+
+    It names what a device is to fetch and execute, so it is bound to the studio's key as an order is, and to
+    the device's session: neither another device nor a later start of this one can be handed it again.
+
+    Attributes:
+        models: artifacts, measured one after the other.
+        seconds: how long each model is timed. threads: None: as many as the device's settings say.
+        pause: whether the camera's frames go unclassified meanwhile.
+
+    """
+
+    id: Name
+    site: Name
+    device: Name
+    session: str = Field(min_length=1, max_length=64)
+    models: list[ArtifactRef] = Field(default=[], max_length=4)
+    layers: LayerBundle | None = None
+    seconds: float = Field(default=2.0, ge=0.05, le=60)
+    threads: int | None = Field(default=None, ge=1, le=64)
+    pause: bool = False
+    signature: str = Field(default="", max_length=200)
+
+
+class ModelFigures(Payload):
+    """What a model took on a device: batch 1, in a process of its own.
+
+    Attributes:
+        std_ms: standard deviation over `runs` executions.
+        peak_rss_mb: most memory that its process had resident, 10^6 bytes.
+        throttled: whether the board said that it slowed itself down, before or after; None: it does not say.
+        slowdown: median of the last quarter of the executions over that of the first.
+
+    """
+
+    sha256: Sha256
+    provider: str = Field(max_length=80)
+    p50_ms: float = Field(ge=0)
+    p90_ms: float = Field(ge=0)
+    p99_ms: float = Field(ge=0)
+    mean_ms: float = Field(ge=0)
+    std_ms: float = Field(ge=0)
+    runs: int = Field(ge=1)
+    slowdown: float = Field(default=1.0, ge=0)
+    peak_rss_mb: float = Field(default=0.0, ge=0)
+    temperature_before_c: float | None = None
+    temperature_after_c: float | None = None
+    throttled: bool | None = None
+
+
+class LayerFigures(Payload):
+    """Time of a layer's kernels, ms, see `slimcast_edge.bench.LayerTime`."""
+
+    ms: float = Field(ge=0)
+    runs: int = Field(ge=1)
+
+
+class Measured(Payload):
+    """The result in the reply to a `Measure`, with what the device is.
+
+    Attributes:
+        machine: such as ``Raspberry Pi 5 Model B, 4 cores, Linux aarch64``. runtime: name and version.
+        busy: whether others computed on the device meanwhile: then the figures are too large.
+
+    """
+
+    machine: str = Field(max_length=300)
+    runtime: str = Field(max_length=80)
+    threads: int = Field(ge=1, le=1024)
+    camera: Literal["paused", "running"]
+    busy: bool = False
+    models: list[ModelFigures] = Field(default=[], max_length=4)
+    layers: list[LayerFigures] = Field(default=[], max_length=MAX_LAYERS)
+
+
 Suffix = Literal[
     "status",
     "about",
@@ -358,6 +452,7 @@ TOPICS = {
         TopicInfo(suffix="event", payload=Event, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/view", payload=ViewLease, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/benchmark", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
+        TopicInfo(suffix="cmd/measure", payload=Measure, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/snapshot", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/rollback", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="reply", payload=Reply, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),

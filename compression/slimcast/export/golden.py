@@ -6,7 +6,8 @@ import onnxruntime
 from slimcast.errors import StepError
 from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, Golden, GoldenSample, NumericKind
-from slimcast_edge.runtime.onnx import PROVIDER, session_options
+from slimcast_edge.runtime.onnx import session_options
+from slimcast_edge.runtime.providers import CPU
 
 COUNT = 4
 _PROBED = 64
@@ -113,7 +114,7 @@ def _size(pixels: np.ndarray) -> int:
 def _unoptimized_logits(content: bytes, images: np.ndarray) -> np.ndarray:
     options = session_options(1)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(content, options, providers=[PROVIDER])
+    session = onnxruntime.InferenceSession(content, options, providers=[CPU])
     with batch_time():
         logits: np.ndarray = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
     return logits

@@ -27,7 +27,9 @@ from slimcast_edge.wire import Address, Payload, blob_topic, topic
 
 MIN_LEASE_S = 0.05
 """The wire has no shorter lease; one of this length ends the one before."""
-COMMANDS = tuple(s.removeprefix("cmd/") for s in wire.TOPICS if s.startswith("cmd/") and s != "cmd/view")
+COMMANDS = tuple(
+    name.removeprefix("cmd/") for name, info in wire.TOPICS.items() if info.payload is wire.Command
+)
 _HEARD = tuple(s for s in wire.TOPICS if "/" not in s and s not in {"reply", "blob"})
 _log = logging.getLogger(__name__)
 

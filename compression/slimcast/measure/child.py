@@ -15,6 +15,7 @@ import numpy as np
 from slimcast_edge.bench import measure_latency
 from slimcast_edge.errors import SlimcastError
 from slimcast_edge.runtime import open_runtime
+from slimcast_edge.telemetry import peak_rss_mb
 
 
 def main() -> int:
@@ -32,19 +33,8 @@ def main() -> int:
         print(json.dumps({"error": str(error)}))
         return 1
     np.save(request["logits"], logits, allow_pickle=False)
-    print(json.dumps({"latency": asdict(latency), "peak_rss_mb": _peak_rss_mb()}))
+    print(json.dumps({"latency": asdict(latency), "peak_rss_mb": peak_rss_mb()}))
     return 0
-
-
-def _peak_rss_mb() -> float:
-    """Return the largest resident memory of this process, MB; 0 where the system is silent."""
-    # Not getrusage: its ru_maxrss starts with what the parent had when it forked.
-    try:
-        status = Path("/proc/self/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        return 0.0
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

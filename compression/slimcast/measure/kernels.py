@@ -8,7 +8,8 @@ import onnxruntime
 
 from slimcast.measure.files import integer_share
 from slimcast_edge.artifact import NumericKind
-from slimcast_edge.runtime.onnx import PROVIDER, session_options
+from slimcast_edge.runtime.onnx import session_options
+from slimcast_edge.runtime.providers import CPU
 
 
 def executed_graph(model: onnx.ModelProto | bytes, kind: NumericKind = NumericKind.INT8) -> onnx.ModelProto:
@@ -23,7 +24,7 @@ def executed_graph(model: onnx.ModelProto | bytes, kind: NumericKind = NumericKi
         path = Path(name) / "executed.onnx"
         options = session_options(1, kind)
         options.optimized_model_filepath = str(path)
-        onnxruntime.InferenceSession(content, options, providers=[PROVIDER])
+        onnxruntime.InferenceSession(content, options, providers=[CPU])
         return onnx.load(path)
 
 

@@ -8,7 +8,8 @@ import onnxruntime
 
 from slimcast.timing import batch_time
 from slimcast_edge.artifact import INPUT_NAME
-from slimcast_edge.runtime.onnx import PROVIDER, session_options
+from slimcast_edge.runtime.onnx import session_options
+from slimcast_edge.runtime.providers import CPU
 
 _BATCH = 32
 
@@ -37,4 +38,4 @@ def values_of(model: onnx.ModelProto, names: Sequence[str], images: np.ndarray) 
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(model.SerializeToString(), session_options(1), providers=[PROVIDER])
+    return onnxruntime.InferenceSession(model.SerializeToString(), session_options(1), providers=[CPU])

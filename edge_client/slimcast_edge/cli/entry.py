@@ -62,10 +62,10 @@ def _wait(signals: "queue.SimpleQueue[int]") -> None:
 
 def _bench(options: argparse.Namespace) -> int:
     from slimcast_edge.bench import describe_machine, measure_latency
-    from slimcast_edge.runtime import open_runtime
+    from slimcast_edge.runtime import RuntimeChoice
     from slimcast_edge.telemetry import rss_mb
 
-    runtime = open_runtime(options.model, name=options.runtime, threads=options.threads)
+    runtime = RuntimeChoice.from_options(options).open(options.model)
     latency = measure_latency(runtime, seconds=options.seconds)
     if options.json:
         document = {
@@ -78,7 +78,7 @@ def _bench(options: argparse.Namespace) -> int:
         return 0
     size = runtime.info.input
     print(f"{runtime.info.name}: {runtime.info.numeric_kind}, {size.width}x{size.height}x{size.channels}")
-    print(f"{describe_machine()}; {runtime.provider}, {runtime.threads} thread(s)")
+    print(f"{describe_machine()}; {runtime.provider} ({runtime.reason}), {runtime.threads} thread(s)")
     print(
         f"p50 {latency.p50_ms:.3f} ms   p90 {latency.p90_ms:.3f} ms   p99 {latency.p99_ms:.3f} ms   "
         f"({latency.runs} runs of one image)   {rss_mb():.0f} MB resident"
@@ -145,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--threads", type=_positive, default=1, help="threads that compute (default: 1)")
     bench.add_argument("--seconds", type=float, default=1.0, help="how long to measure (default: 1)")
     bench.add_argument("--runtime", default="onnxruntime", help="what executes the model")
+    bench.add_argument("--provider", default="auto", help="auto (default), tensorrt, cuda, openvino or cpu")
+    bench.add_argument("--spin", action="store_true", help="let threads wait busily between two layers")
+    bench.add_argument("--engine-cache", type=Path, metavar="FOLDER", help="where compiled engines are kept")
 
     check = add(
         "doctor", doctor, "Check everything that a camera needs.", "slimcast-edge doctor --config edge.toml"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimcast_edge import __version__
-from slimcast_edge.bench import hardware
+from slimcast_edge.bench import describe_machine, hardware
 from slimcast_edge.camera import Camera, Frame, open_camera
 from slimcast_edge.client.commands import Benchmark, take_snapshot
 from slimcast_edge.client.engine import Engine
@@ -40,7 +40,6 @@ from slimcast_edge.wire import (
     Telemetry,
     ViewLease,
     decode,
-    topic,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
     from slimcast_edge.deploy.machine import Machine
     from slimcast_edge.deploy.trial_process import TrialProcess
+    from slimcast_edge.measuring.desk import Measuring
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class Client:
         self._leases = Leases()
         self._traffic = Traffic()
         self._slot: Slot[Frame] = Slot()
-        self._engine = Engine(runtime=settings.runtime, threads=settings.threads)
-        self._benchmark = Benchmark(runtime=settings.runtime, threads=settings.threads)
+        self._engine = Engine(settings.runtime_choice)
+        self._benchmark = Benchmark(settings.runtime_choice)
         self._connection = Connection(
             settings.broker_address(),
             f"slimcast-{settings.site}-{settings.device}",
@@ -101,6 +101,7 @@ class Client:
         )
         self._camera_loop: CameraLoop | None = None
         self._machine: Machine | None = None
+        self._measuring: Measuring | None = None
         self._trial: TrialProcess | None = None
         self._threads: list[threading.Thread] = []
 
@@ -122,6 +123,8 @@ class Client:
         self._spawn("camera", self._camera_loop.run)
         # From here on frames are classified; what follows may take its time.
         self._machine = self._make_machine(deployment)
+        self._measuring = self._make_measuring()
+        self._host.before_swap = self._measuring.interrupt
         self._spawn("deploy", self._machine.run)
         self._spawn("publish", self._publish)
         self._connection.start()
@@ -134,6 +137,8 @@ class Client:
         self._slot.close()
         self._outbox.stop()
         self._benchmark.stop()
+        if self._measuring is not None:
+            self._measuring.stop()
         if self._trial is not None:
             self._trial.stop()
         if self._machine is not None:
@@ -171,24 +176,49 @@ class Client:
         from slimcast_edge.deploy.trial_process import TrialProcess
 
         settings = self._settings
-        self._trial = TrialProcess(
-            runtime=settings.runtime, threads=settings.threads, max_latency_ms=settings.max_latency_ms
-        )
+        self._trial = TrialProcess(settings.runtime_choice, max_latency_ms=settings.max_latency_ms)
         return Machine(
             folder=self._folder,
             host=self._host,
             trial=self._trial,
             identity=(settings.site, settings.device, self._session),
             key=self._key(),
-            options=DeployOptions(
-                probation_s=settings.probation_s,
-                probation_frames=settings.probation_frames,
-                probation_errors=settings.probation_errors,
-                stall_s=settings.stall_s,
-                max_artifact_bytes=int(settings.max_artifact_mb * 1e6),
-            ),
+            options=self._deploy_options(),
             deployment=deployment,
         )
+
+    def _deploy_options(self) -> DeployOptions:
+        settings = self._settings
+        return DeployOptions(
+            probation_s=settings.probation_s,
+            probation_frames=settings.probation_frames,
+            probation_errors=settings.probation_errors,
+            stall_s=settings.stall_s,
+            max_artifact_bytes=int(settings.max_artifact_mb * 1e6),
+            max_download_kbps=settings.max_download_kbps,
+        )
+
+    def _make_measuring(self) -> "Measuring":
+        from slimcast_edge.measuring.desk import Measuring, MeasuringPlace
+        from slimcast_edge.measuring.judge import Judge
+        from slimcast_edge.runtime.onnx import VERSION
+
+        settings, options = self._settings, self._deploy_options()
+        judge = Judge(
+            site=settings.site,
+            device=settings.device,
+            session=self._session,
+            key=self._key(),
+            max_bytes=options.max_artifact_bytes,
+        )
+        place = MeasuringPlace(
+            folder=self._folder.folder / "measuring",
+            models=self._folder.model_path,
+            choice=settings.runtime_choice,
+            version=VERSION,
+            options=options,
+        )
+        return Measuring(place, self._host, judge)
 
     def _key(self) -> "Ed25519PublicKey | None":
         from slimcast_edge.signing import public_key_from_text
@@ -209,6 +239,7 @@ class Client:
         self._connection.publish(self._topic("about"), self._about().encode())
         self._host.report_again()
         self._operations.announce()
+        self._host.answer_again()
 
     def _on_message(self, address: Address, payload: bytes) -> None:
         try:
@@ -218,9 +249,14 @@ class Client:
             self.counters["dropped_malformed"] += 1
 
     def _dispatch(self, address: Address, payload: bytes) -> None:
-        machine = self._machine
-        if address.suffix == "blob" and machine is not None and len(address.tail) < 9:
-            machine.chunk(address.device, int(address.tail), payload)
+        machine, measuring = self._machine, self._measuring
+        if address.suffix == "blob" and len(address.tail) < 9 and machine is not None:
+            number = int(address.tail)
+            if measuring is None or not measuring.chunk(address.device, number, payload):
+                machine.chunk(address.device, number, payload)
+        elif address.suffix == "cmd/measure":
+            if measuring is not None:
+                measuring.order(payload)
         elif address.suffix == "desired" and machine is not None:
             if payload:  # an empty one means that the studio has taken its order back
                 machine.order(payload)
@@ -240,17 +276,13 @@ class Client:
         current = self._engine.current
         if name == "benchmark":
             path = self._folder.model_path(current.entry.sha256) if current else None
-            self._benchmark.start(command, path, self._reply)
+            self._benchmark.start(command, path, self._host.answer)
         elif name == "snapshot":
-            take_snapshot(command, self._outbox, self._reply, has_model=current is not None)
+            take_snapshot(command, self._outbox, self._host.answer, has_model=current is not None)
         elif name == "rollback" and self._machine is not None:
             self._machine.roll_back(
-                lambda error: self._reply(Reply(id=command.id, ok=not error, error=error))
+                lambda error: self._host.answer(Reply(id=command.id, ok=not error, error=error))
             )
-
-    def _reply(self, reply: Reply) -> None:
-        settings = self._settings
-        self._connection.publish(topic(settings.site, settings.device, "reply", reply.id), reply.encode())
 
     # What leaves.
 
@@ -301,6 +333,7 @@ class Client:
         )
 
     def _about(self) -> About:
+        from slimcast_edge.runtime.onnx import VERSION
         from slimcast_edge.signing import fingerprint
 
         key, current = self._key(), self._engine.current
@@ -315,6 +348,9 @@ class Client:
             providers=[current.runtime.provider] if current else [],
             threads=self._settings.threads,
             key_fingerprint=fingerprint(key) if key else "",
+            machine=describe_machine()[:300],
+            runtime_version=VERSION,
+            provider_reason=current.runtime.reason[:400] if current else "",
         )
 
     def _status(self, *, online: bool) -> bytes:

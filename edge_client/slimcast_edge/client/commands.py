@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from slimcast_edge.bench import describe_machine
 from slimcast_edge.client.outbox import Outbox
+from slimcast_edge.runtime import RuntimeChoice
 from slimcast_edge.wire import Command, Reply
 
 logger = logging.getLogger(__name__)
@@ -23,8 +25,8 @@ Answer = Callable[[Reply], None]
 class Benchmark:
     """Measures the active model in a process of its own, one at a time; the camera goes on meanwhile."""
 
-    def __init__(self, *, runtime: str, threads: int) -> None:
-        self._runtime, self._threads = runtime, threads
+    def __init__(self, choice: RuntimeChoice) -> None:
+        self._choice = choice
         self._busy = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
@@ -54,11 +56,11 @@ class Benchmark:
     def _measure(self, command: Command, model: Path) -> Reply:
         try:
             seconds = min(_MAX_SECONDS, max(0.1, float(command.args.get("seconds", 1.0))))
-            threads = min(64, max(1, int(command.args.get("threads", self._threads))))
+            threads = min(64, max(1, int(command.args.get("threads", self._choice.threads))))
         except (TypeError, ValueError):
             return Reply(id=command.id, ok=False, error="'seconds' and 'threads' must be numbers.")
         line = [sys.executable, "-m", "slimcast_edge", "bench", str(model), "--json"]
-        line += ["--seconds", str(seconds), "--threads", str(threads), "--runtime", self._runtime]
+        line += ["--seconds", str(seconds), *replace(self._choice, threads=threads).arguments()]
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             self._process = process
             try:

@@ -15,7 +15,7 @@ from slimcast_edge.deploy.port import Health
 from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.errors import RuntimeFailure
 from slimcast_edge.preprocess import prepare
-from slimcast_edge.runtime import Runtime, open_runtime
+from slimcast_edge.runtime import Runtime, RuntimeChoice
 from slimcast_edge.wire import Prediction
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,9 @@ class _Watch:
 class Engine:
     """Classifies frames with the current model. `classify` belongs to one thread, the rest to any."""
 
-    def __init__(self, *, runtime: str, threads: int) -> None:
-        self._runtime, self._threads = runtime, threads
+    def __init__(self, choice: RuntimeChoice) -> None:
+        self._choice = choice
+        self._paused = False
         self._between_frames = threading.Lock()
         self._current: Loaded | None = None
         self._before: Loaded | None = None
@@ -95,7 +96,7 @@ class Engine:
             ArtifactError, RuntimeFailure: it cannot be opened.
 
         """
-        runtime = open_runtime(path, name=self._runtime, threads=self._threads)
+        runtime = self._choice.open(path)
         images = noise(runtime, 1)
         for _ in range(_WARM_UP_RUNS):
             runtime.run(images)
@@ -122,13 +123,19 @@ class Engine:
 
     def count_captured(self) -> None:
         """Note that the camera gave a frame."""
-        self._captured += 1
+        if not self._paused:
+            self._captured += 1
+
+    def pause(self, on: bool) -> None:
+        """Leave frames unclassified, or classify them again; returns once none is in the model's hands."""
+        with self._between_frames:
+            self._paused = on
 
     def classify(self, frame: Frame) -> Answer | None:
         """Classify a frame; None without a model, or where it failed (which is counted)."""
         with self._between_frames:
             current, watch = self._current, self._watch
-            if current is None:
+            if current is None or self._paused:
                 return None
             try:
                 answer = _answer(current, frame)

@@ -21,6 +21,7 @@ class DeployOptions:
         reask_s: silence after which missing chunks are asked for again.
         stall_s: silence that ends a download.
         max_artifact_bytes: larger ones are refused.
+        max_download_kbps: what a download may take of the network, 1000 bits a second; None: all there is.
 
     """
 
@@ -31,6 +32,7 @@ class DeployOptions:
     reask_s: float = 2.0
     stall_s: float = 30.0
     max_artifact_bytes: int = 512 << 20
+    max_download_kbps: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,8 @@ class Health:
     before_fps: float = 0.0
 
 
-class Host(Protocol):
-    """The running client, as the deployment sees it."""
+class ChunkSource(Protocol):
+    """Where chunks are asked for; they arrive elsewhere."""
 
     @property
     def connected(self) -> bool:
@@ -68,6 +70,10 @@ class Host(Protocol):
 
     def listen(self, sha256: str, on: bool) -> None:
         """Start or stop to receive the chunks of an artifact."""
+
+
+class Host(ChunkSource, Protocol):
+    """The running client, as the deployment sees it."""
 
     def report(self, reported: Reported) -> None:
         """Publish the state."""

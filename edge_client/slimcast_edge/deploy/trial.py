@@ -5,10 +5,8 @@ last line on stdout is the outcome as JSON.
 """
 
 import argparse
-import ctypes
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,15 @@ import numpy as np
 
 from slimcast_edge.artifact import Golden
 from slimcast_edge.bench import measure_latency
+from slimcast_edge.deploy.child import die_with_parent
 from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure
-from slimcast_edge.runtime import Runtime, open_runtime
-
-_PR_SET_PDEATHSIG = 1
+from slimcast_edge.runtime import Runtime, RuntimeChoice
 
 
-def try_model(path: Path, *, runtime: str, threads: int, max_latency_ms: float | None) -> dict[str, Any]:
+def try_model(path: Path, choice: RuntimeChoice, *, max_latency_ms: float | None) -> dict[str, Any]:
     """Try a model and return the outcome: ok and latency_ms, or reason and message."""
     try:
-        opened = open_runtime(path, name=runtime, threads=threads)
+        opened = choice.open(path)
         check_golden(opened)
         latency = measure_latency(opened, seconds=0.3, warmup=3, min_runs=10)
     except ArtifactError as error:
@@ -66,21 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m slimcast_edge.deploy.trial", description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--provider", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--spin", action="store_true")
+    parser.add_argument("--engine-cache", type=Path)
     parser.add_argument("--max-latency-ms", type=float, default=None)
     options = parser.parse_args(arguments)
     os.nice(10)  # the camera goes first
-    _die_with_parent()
-    outcome = try_model(
-        options.model, runtime=options.runtime, threads=options.threads, max_latency_ms=options.max_latency_ms
-    )
+    die_with_parent()
+    choice = RuntimeChoice.from_options(options)
+    outcome = try_model(options.model, choice, max_latency_ms=options.max_latency_ms)
     print(json.dumps(outcome), flush=True)
     return 0
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

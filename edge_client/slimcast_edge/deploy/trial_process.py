@@ -9,15 +9,16 @@ from pathlib import Path
 
 from slimcast_edge.deploy.port import TrialPassed
 from slimcast_edge.errors import ArtifactError, Refusal
+from slimcast_edge.runtime import RuntimeChoice
 
 
 class TrialProcess:
     """Runs trials one at a time. `stop` kills the one that runs."""
 
     def __init__(
-        self, *, runtime: str, threads: int, max_latency_ms: float | None, timeout_s: float = 120.0
+        self, choice: RuntimeChoice, *, max_latency_ms: float | None, timeout_s: float = 120.0
     ) -> None:
-        self._options = ["--runtime", runtime, "--threads", str(threads)]
+        self._options = choice.arguments()
         if max_latency_ms is not None:
             self._options += ["--max-latency-ms", str(max_latency_ms)]
         self._timeout_s = timeout_s

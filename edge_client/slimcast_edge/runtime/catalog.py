@@ -12,21 +12,34 @@ RUNTIMES: Registry[KindInfo] = Registry(
     [
         KindInfo(
             name="onnxruntime",
-            title="ONNX Runtime (CPU)",
-            description="Has integer kernels for int8 artifacts on x86-64 and 64-bit ARM.",
+            title="ONNX Runtime",
+            description="Has integer kernels for int8 artifacts on x86-64 and 64-bit ARM; TensorRT, CUDA and "
+            "OpenVINO where it was built with them.",
             impl="slimcast_edge.runtime.onnx:OnnxRuntime",
         ),
     ],
 )
 
 
-def open_runtime(model: Path | bytes, *, name: str = "onnxruntime", threads: int = 1) -> Runtime:
+def open_runtime(
+    model: Path | bytes,
+    *,
+    name: str = "onnxruntime",
+    threads: int = 1,
+    provider: str = "cpu",
+    spin: bool = False,
+    cache: Path | None = None,
+) -> Runtime:
     """Check an artifact and open it.
 
     Args:
         model: the file, or its content.
         name: an entry of `RUNTIMES`.
         threads: threads that compute, 1 or more.
+        provider: one of `slimcast_edge.runtime.providers.PROVIDERS`. One that cannot open the model is passed
+            over with a warning; the CPU is always tried in the end.
+        spin: whether threads wait busily for their next work.
+        cache: folder for what a provider compiles; made when it is needed.
 
     Raises:
         ArtifactError: the file is refused.
@@ -40,5 +53,5 @@ def open_runtime(model: Path | bytes, *, name: str = "onnxruntime", threads: int
         implementation = entry.load()
     except ImportError as error:
         raise RuntimeFailure(f"The runtime {name!r} needs a library that is missing: {error}.") from error
-    runtime: Runtime = implementation(model, info, threads=threads)
+    runtime: Runtime = implementation(model, info, threads=threads, provider=provider, spin=spin, cache=cache)
     return runtime

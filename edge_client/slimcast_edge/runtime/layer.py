@@ -9,7 +9,8 @@ import numpy as np
 import onnxruntime
 
 from slimcast_edge.errors import RuntimeFailure
-from slimcast_edge.runtime.onnx import PROVIDER, session_options
+from slimcast_edge.runtime.onnx import session_options
+from slimcast_edge.runtime.providers import CPU
 
 _WARM_UP = 3
 # Between two layers of a network these are not there: neighbours hand on the layout that their kernels want.
@@ -38,7 +39,7 @@ def kernel_times_ms(graph: bytes, *, threads: int, beside_bytes: int, runs: int)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "layer")
         try:
-            session = onnxruntime.InferenceSession(graph, options, providers=[PROVIDER])
+            session = onnxruntime.InferenceSession(graph, options, providers=[CPU])
             feed = {item.name: _noise(item) for item in session.get_inputs()}
             others = np.ones(beside_bytes // 8)
             for _ in range(_WARM_UP + runs):

@@ -1,5 +1,6 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime, with the execution provider that is asked for or there."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ import onnxruntime
 
 from slimcast_edge.artifact import INPUT_NAME, OUTPUT_NAME, ArtifactInfo, NumericKind
 from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure
+from slimcast_edge.runtime.providers import CPU, Attempt, attempts
 
-PROVIDER = "CPUExecutionProvider"
+logger = logging.getLogger(__name__)
+
+VERSION = f"onnxruntime {onnxruntime.__version__}"
 _WARNINGS_ARE_NOT_FOR_USERS = 3
 _MAX_REASON = 300  # characters
 # What ONNX Runtime says of an operator that it does not know, or has no kernel for.
@@ -23,14 +27,33 @@ _UNKNOWN_OPERATOR = (
 
 
 class OnnxRuntime:
-    """A session of ONNX Runtime that computes with `threads` threads and sleeps between two frames."""
+    """A session of ONNX Runtime that computes with `threads` threads, which sleep between two frames.
 
-    def __init__(self, model: Path | bytes, info: ArtifactInfo, *, threads: int) -> None:
+    With `spin` they wait busily within a call and between two: a little faster, at the cost of the processor.
+    """
+
+    version = VERSION
+
+    def __init__(
+        self,
+        model: Path | bytes,
+        info: ArtifactInfo,
+        *,
+        threads: int,
+        provider: str = "cpu",
+        spin: bool = False,
+        cache: Path | None = None,
+    ) -> None:
         self.info = info
-        self.provider = PROVIDER
         self.threads = threads
         self._shape = (info.input.height, info.input.width, info.input.channels)
-        self._session: Any = _open(model, info, threads)
+        there = onnxruntime.get_available_providers()
+        possible = attempts(provider, info.numeric_kind, available=there, threads=threads, cache=cache)
+        if cache is not None and any(attempt.options for attempt in possible):
+            cache.mkdir(parents=True, exist_ok=True)
+        options = session_options(threads, info.numeric_kind, spin=spin)
+        self._session: Any
+        self._session, self.provider, self.reason = _open_first(model, info, options, possible)
         self._check_signature()
 
     def run(self, images: np.ndarray) -> np.ndarray:
@@ -86,7 +109,7 @@ class OnnxRuntime:
             )
 
 
-def session_options(threads: int, kind: NumericKind = NumericKind.FLOAT32) -> Any:
+def session_options(threads: int, kind: NumericKind = NumericKind.FLOAT32, *, spin: bool = False) -> Any:
     """Return the options with which everything that is run or measured is opened."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -94,7 +117,7 @@ def session_options(threads: int, kind: NumericKind = NumericKind.FLOAT32) -> An
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _WARNINGS_ARE_NOT_FOR_USERS
     # Spinning threads would burn the battery, and the time of the camera's other threads, between two frames.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     if kind is NumericKind.WEIGHT_ONLY:
         # Unpack the weights once, at load. On a static int8 model this would turn the integer kernels off.
@@ -102,11 +125,37 @@ def session_options(threads: int, kind: NumericKind = NumericKind.FLOAT32) -> An
     return options
 
 
-def _open(model: Path | bytes, info: ArtifactInfo, threads: int) -> Any:
-    options = session_options(threads, info.numeric_kind)
+def _open_first(
+    model: Path | bytes, info: ArtifactInfo, options: Any, possible: list[Attempt]
+) -> tuple[Any, str, str]:
+    """Return the session of the first provider that opens the model, that provider, and why that one."""
+    failed = ""
+    for attempt in possible[:-1]:
+        try:
+            session = _session(model, options, attempt)
+        except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
+            problem = _reason(error)[:_MAX_REASON]
+        else:
+            if session.get_providers()[0] == attempt.provider:
+                return session, attempt.provider, attempt.reason + failed
+            problem = (
+                "its libraries cannot be loaded"  # ONNX Runtime goes on without it, and says so in its log
+            )
+        logger.warning("%s cannot open %r: %s. Trying another.", attempt.provider, info.name, problem)
+        failed += f"; {attempt.provider} failed: {problem}"
+    return _open(model, info, options), CPU, possible[-1].reason + failed
+
+
+def _session(model: Path | bytes, options: Any, attempt: Attempt) -> Any:
     source = model if isinstance(model, bytes) else str(model)
+    providers = [(attempt.provider, attempt.options), *attempt.helpers]
+    providers += [CPU] if attempt.provider != CPU else []
+    return onnxruntime.InferenceSession(source, options, providers=providers)
+
+
+def _open(model: Path | bytes, info: ArtifactInfo, options: Any) -> Any:
     try:
-        return onnxruntime.InferenceSession(source, options, providers=[PROVIDER])
+        return _session(model, options, Attempt(provider=CPU, reason=""))
     except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
         whole = _reason(error)  # the mark may lie beyond the part that is shown
         text = whole[:_MAX_REASON]

@@ -12,12 +12,15 @@ class Runtime(Protocol):
 
     Attributes:
         info: what the artifact says of itself. provider: what executes it, such as ``CPUExecutionProvider``.
+        reason: why that one, in words. version: name and version of the library.
         threads: how many threads compute.
 
     """
 
     info: ArtifactInfo
     provider: str
+    reason: str
+    version: str
     threads: int
 
     def run(self, images: np.ndarray) -> np.ndarray:
