@@ -177,6 +177,48 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """What a device measured of an artifact: batch 1, in a process of its own.
+
+    Attributes:
+        artifact: sha256. device: its name; machine: what it is, such as ``Raspberry Pi 5, 4 cores, ...``.
+        runtime: name and version. provider: what computed. threads: how many.
+        camera: ``running`` or ``paused`` meanwhile. busy: whether others computed there too.
+        at: Unix time, s.
+        std_ms: standard deviation over `runs` executions.
+        slowdown: median of the last quarter of them over that of the first.
+        throttled: whether the board slowed itself down; None: it does not say.
+    """
+
+    artifact: str
+    device: str
+    machine: str
+    runtime: str
+    provider: str
+    threads: int
+    camera: str
+    busy: bool
+    at: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    std_ms: float
+    runs: int
+    slowdown: float
+    peak_rss_mb: float
+    temperature_before_c: float | None = None
+    temperature_after_c: float | None = None
+    throttled: bool | None = None
+
+    @property
+    def clock(self) -> str:
+        """Return what must be the same for two figures to be comparable, in words."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.device}: {self.machine}; {self.runtime}, {self.provider}, {threads}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """The torch model after a finished step: sha256 of a safetensors file in the artifact store."""
 

@@ -41,6 +41,9 @@ app.command("search", epilog=_example("slimcast search examples/searches/lenet5-
 app.command("publish", epilog=_example("slimcast publish mwq4wkm8bq --variant 3-int8 --device cam1"))(
     fleet.publish
 )
+app.command(
+    "benchmark", epilog=_example("slimcast benchmark mwq4wkm8bq --variant 3-int8 --device cam1 --pause")
+)(fleet.benchmark)
 app.command("devices", epilog=_example("slimcast devices --json"))(fleet.devices)
 app.command("key", epilog=_example('slimcast-edge enroll --config edge.toml --key "$(slimcast key)"'))(
     fleet.key

@@ -1,5 +1,6 @@
 """Commands for devices: publish to one, list them, the key that they pin."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,10 @@ from slimcast_edge.errors import UnknownKind
 
 if TYPE_CHECKING:
     from slimcast.fleet import Device
+    from slimcast.records import Benchmark
+
+SLOWER = 1.1
+"""A board whose last quarter took so many times as long as its first got slower while it was measured."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -35,6 +40,42 @@ def publish(
         typer.echo(f"{settled.name}: {_describe(settled)}")
     if settled.reported is None or settled.reported.state is not DeviceState.ACTIVE:
         raise typer.Exit(FAILED)
+
+
+def benchmark(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or the beginning of it.")],
+    variant: Annotated[
+        list[str],
+        typer.Option(help="Name of a variant; give it twice to measure two, such as float and int8."),
+    ],
+    device: Annotated[str, typer.Option(help="Name of the device, as `slimcast devices` lists it.")],
+    seconds: Annotated[float, typer.Option(min=0.05, max=60, help="How long to time each, s.")] = 2.0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Threads that compute; else the device's own setting.")
+    ] = None,
+    pause: Annotated[
+        bool, typer.Option("--pause", help="Leave the camera's frames alone meanwhile.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="How long to wait for the device, s.")] = 300.0,
+    as_json: Json = False,
+) -> None:
+    """Have a device fetch a variant, measure it and keep the figures; what it runs stays as it is."""
+    from slimcast.fleet import commands
+    from slimcast.fleet.benchmarks import BenchmarkPlan
+
+    settings = Settings.from_environment()
+    for name in variant:
+        _check_variant(settings, run_id, name)
+    plan = BenchmarkPlan(seconds=seconds, threads=threads, pause=pause, timeout_s=timeout)
+    found = commands.benchmark(settings, run_id, variant, device, plan)
+    if as_json:
+        output.print_json([dataclasses.asdict(one) for one in found])
+        return
+    output.print_table(
+        ["variant", "p50, ms", "p90, ms", "p99, ms", "spread, ms", "runs", "RAM, MB", "heat, °C", "notes"],
+        [_figures_row(name, one) for name, one in zip(variant, found, strict=True)],
+    )
+    typer.echo(found[0].clock)
 
 
 def devices(
@@ -89,6 +130,24 @@ def _check_variant(settings: Settings, run_id: str, variant: str) -> None:
     if variant not in names:
         known = ", ".join(names) or "none"
         raise UnknownKind(f"Run {run_id} has no variant {variant!r}. Known: {known}.")
+
+
+def _figures_row(variant: str, found: "Benchmark") -> list[str]:
+    heat = [found.temperature_before_c, found.temperature_after_c]
+    notes = [
+        *(["throttled"] if found.throttled else []),
+        *([f"became {found.slowdown:.2f} times slower"] if found.slowdown > SLOWER else []),
+        *(["others computed too"] if found.busy else []),
+    ]
+    times = [f"{value:.3f}" for value in (found.p50_ms, found.p90_ms, found.p99_ms, found.std_ms)]
+    return [
+        variant,
+        *times,
+        str(found.runs),
+        f"{found.peak_rss_mb:.0f}",
+        " to ".join("-" if value is None else f"{value:.0f}" for value in heat),
+        ", ".join(notes) or "-",
+    ]
 
 
 def _device_row(device: "Device") -> list[str]:

@@ -1,13 +1,14 @@
 """What the command line does with the fleet: connect, act, wait, clean up."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from slimcast.errors import FleetError
+from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
 from slimcast.fleet.hub import FleetHub, last_heard
 from slimcast.fleet.records import Device
-from slimcast.records import Variant
+from slimcast.records import Benchmark, Variant
 from slimcast.settings import Settings
 from slimcast.store import Store
 
@@ -39,6 +40,23 @@ def publish(
         if settled.reported is not None and settled.reported.revision > revision:
             raise FleetError(f"A newer order has replaced this one meanwhile. {last_heard(settled)}")
         return settled
+
+
+def benchmark(
+    settings: Settings, run: str, variants: Sequence[str], device: str, plan: BenchmarkPlan
+) -> list[Benchmark]:
+    """Have a device measure variants of a run, keep the figures in the store, and return them.
+
+    Raises:
+        FleetError: no broker, no such device or variant, or the device cannot do it.
+        RunNotFound: no run has that id.
+    """
+    with _connected(settings) as (hub, store):
+        title = store.run(run).name
+        chosen = [_variant(store, run, name) for name in variants]
+        _wait_heard(hub, device)
+        models = [(one.artifact or "", f"{title} {one.name}") for one in chosen]
+        return measure_models(hub, store, device, models, plan)
 
 
 def devices(settings: Settings, wait_s: float = 2.0) -> list[Device]:

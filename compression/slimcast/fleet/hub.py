@@ -12,6 +12,7 @@ from slimcast.errors import FleetError
 from slimcast.fleet.chunk_server import SEND_TIMEOUT_S, ChunkServer
 from slimcast.fleet.inbox import Inbox
 from slimcast.fleet.keys import studio_key
+from slimcast.fleet.measuring import Assignment, Measuring
 from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.publisher import Publisher
 from slimcast.fleet.records import Device, FramePacket
@@ -56,10 +57,18 @@ class FleetHub:
             site=self._site, key=key, orders=self._orders, send=self._send, next_revision=store.next_revision
         )
         self._viewers = Viewers(self._send_lease)
+        self._measuring = Measuring(
+            site=self._site,
+            key=key,
+            files=store.artifacts,
+            send=self._send,
+            replies=self._replies,
+            look=self.device,
+        )
         self._chunks = ChunkServer(
-            source=store.artifacts,
+            source=self._measuring,
             send=self._send_chunk,
-            offered=self._orders.offered,
+            offered=lambda sha256: self._orders.offered(sha256) or self._measuring.offered(sha256),
             counters=self._counters,
         )
         heard = [topic(self._site, "+", suffix) for suffix in _HEARD]
@@ -236,6 +245,18 @@ class FleetHub:
             now = last_heard(self.device(device))
             raise FleetError(f"{device} did not answer {name!r} within {timeout_s:g} s. {now}")
         return reply
+
+    def measure(self, device: str, what: Assignment, timeout_s: float) -> wire.Measured:
+        """Have a device fetch and measure models or layers, and return its figures.
+
+        Raises:
+            FleetError: the broker is away, the device is unknown or offline, or it cannot do it.
+            StoreError: an artifact is not in the store.
+        """
+        self._check_connected()
+        target = self.device(device)
+        self._publisher.check_key(target)
+        return self._measuring.measure(target, what, self._store.artifacts.size, timeout_s)
 
     # --- what comes in (on the connection's worker thread, checked by the inbox)
 

@@ -58,7 +58,7 @@ class Publisher:
         Raises:
             FleetError: the device would refuse the order, or the broker did not take it.
         """
-        self._check_key(device)
+        self.check_key(device)
         with self._one_at_a_time:
             last = self._orders.get(device.name)
             order = Desired(
@@ -119,7 +119,7 @@ class Publisher:
             )
         return revision
 
-    def _check_key(self, device: Device) -> None:
+    def check_key(self, device: Device) -> None:
         """Refuse what the device would refuse anyway, minutes earlier and with what to do about it."""
         public_key = self._key.public_key()
         if (

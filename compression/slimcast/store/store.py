@@ -15,6 +15,7 @@ from slimcast.settings import Settings
 from slimcast.store import rows
 from slimcast.store import tables as t
 from slimcast.store.artifacts import ArtifactFiles
+from slimcast.store.benchmarks import Benchmarks
 from slimcast.store.database import Database
 from slimcast.store.run_list import RunList
 from slimcast.store.searches import Searches
@@ -36,6 +37,7 @@ class Store:
         self.artifacts = artifacts
         self.searches = Searches(database)
         self.run_list = RunList(database)
+        self.benchmarks = Benchmarks(database)
         self._claims: dict[str, str] = {}
 
     @classmethod

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The newest migration: a database that is there already is opened without loading Alembic."""
 
 VERSION_TABLE = "slimcast_version"
@@ -132,4 +132,31 @@ searches = Table(
     Column("worker", String(200), nullable=False),
     Index(None, "search_hash", unique=True),
     Index(None, "state", "id"),
+)
+
+benchmarks = Table(
+    "benchmark",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("artifact", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("runtime", String(80), nullable=False),
+    Column("provider", String(80), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("camera", String(16), nullable=False),
+    Column("busy", Boolean, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("p50_ms", Double, nullable=False),
+    Column("p90_ms", Double, nullable=False),
+    Column("p99_ms", Double, nullable=False),
+    Column("mean_ms", Double, nullable=False),
+    Column("std_ms", Double, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("slowdown", Double, nullable=False),
+    Column("peak_rss_mb", Double, nullable=False),
+    Column("temperature_before_c", Double),
+    Column("temperature_after_c", Double),
+    Column("throttled", Boolean),
+    Index(None, "artifact", "at"),
 )
