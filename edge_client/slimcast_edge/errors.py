@@ -10,6 +10,7 @@
     ├── SignatureError            a signature does not match the pinned key
     ├── ArtifactError             a file is no artifact of ours, or refused; `reason` says which way
     ├── CameraError               a camera cannot be opened or read
+    ├── PreviewError              there can be no window here
     └── RuntimeFailure            no runtime can execute the model
 """
 
@@ -75,6 +76,10 @@ class ArtifactError(SlimcastError):
 
 class CameraError(SlimcastError):
     """A camera cannot be opened or read."""
+
+
+class PreviewError(SlimcastError):
+    """A window for the camera's picture cannot be opened on this device."""
 
 
 class RuntimeFailure(SlimcastError):

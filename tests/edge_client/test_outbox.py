@@ -345,6 +345,16 @@ class TestPicturesByThemselves:
         settle(outbox)
         assert wire.snapshots == [2, 3]
 
+    def test_a_request_is_one_picture_however_many_frames_come_meanwhile(self, outbox, wire):
+        done = []
+        outbox.request_snapshot(done.append)
+        for number in range(5):
+            outbox.put(classified(number))
+        outbox.request_snapshot(done.append)
+        outbox.put(classified(5))
+        settle(outbox)
+        assert (wire.snapshots, done) == ([0, 5], [0, 5])
+
     def test_without_a_place_on_disk_they_are_sent_all_the_same(self, make_outbox, wire, tmp_path):
         (tmp_path / "snapshots").write_text("in the way")
         outbox = make_outbox()

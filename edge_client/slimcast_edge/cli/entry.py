@@ -35,17 +35,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from slimcast_edge.client import Client
+    from slimcast_edge.client.local_view import LocalView
+    from slimcast_edge.preview import open_window
     from slimcast_edge.settings import load_settings
 
     settings = load_settings(options.config)
     logs.configure(settings.log_format, "debug" if options.verbose else settings.log_level)
-    client = Client(settings)
+    view = LocalView(open_window(options.preview)) if options.preview else None
+    client = Client(settings, also=view.put if view else None)
     # A SimpleQueue may be put into from a signal handler, whatever this thread is doing just then.
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: signals.put(received))
     try:
         client.start()
+        if view is not None:
+            view.run(lambda: not signals.empty())
         _wait(signals)
     finally:
         client.stop()
@@ -138,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", _run, "Classify camera frames until stopped.", "slimcast-edge run --config edge.toml")
     run.add_argument("--config", type=Path, help="settings; without it, SLIMCAST_EDGE_* variables alone")
     run.add_argument("--verbose", action="store_true", help="log more")
+    run.add_argument(
+        "--preview",
+        nargs="?",
+        const="opencv",
+        metavar="WINDOW",
+        help="show the picture with its answer on this device's screen (default window: opencv)",
+    )
 
     bench = add("bench", _bench, "Measure a model's latency here.", "slimcast-edge bench model.onnx --json")
     bench.add_argument("model", type=Path, metavar="MODEL.onnx")

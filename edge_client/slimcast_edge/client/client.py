@@ -18,7 +18,7 @@ from slimcast_edge.client.commands import Benchmark, take_snapshot
 from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.host import ClientHost
 from slimcast_edge.client.leases import Leases
-from slimcast_edge.client.loops import CameraLoop, InferLoop, Traffic
+from slimcast_edge.client.loops import CameraLoop, Classified, InferLoop, Traffic
 from slimcast_edge.client.operations import Operations
 from slimcast_edge.client.outbox import Outbox, OutboxOptions
 from slimcast_edge.client.snapshots import Album
@@ -55,14 +55,17 @@ logger = logging.getLogger(__name__)
 class Client:
     """One camera with its model and its connection.
 
+    Args:
+        also: takes each classified frame as well, on the thread of the model.
+
     Raises (from `start`):
         SettingsError: the state folder or the pinned key cannot be used.
         CameraError: the camera cannot be opened.
         ArtifactError: the model that the settings name is refused.
     """
 
-    def __init__(self, settings: EdgeSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: EdgeSettings, also: Callable[[Classified], None] | None = None) -> None:
+        self._settings, self._also = settings, also
         self._session = secrets.token_hex(8)
         self._since = time.time()
         self._started = time.monotonic()
@@ -118,7 +121,7 @@ class Client:
             self._traffic,
             self._stopping,
         )
-        infer = InferLoop(self._slot, self._engine, self._traffic, self._outbox.put)
+        infer = InferLoop(self._slot, self._engine, self._traffic, self._hand_on)
         self._spawn("infer", infer.run)
         self._spawn("camera", self._camera_loop.run)
         # From here on frames are classified; what follows may take its time.
@@ -150,6 +153,11 @@ class Client:
             thread.join(max(0.01, deadline - time.monotonic()))
         self._connection.stop((self._topic("status"), self._status(online=False)), timeout=0.8)
         logger.info("Stopped.")
+
+    def _hand_on(self, item: Classified) -> None:
+        self._outbox.put(item)
+        if self._also is not None:
+            self._also(item)
 
     def _spawn(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

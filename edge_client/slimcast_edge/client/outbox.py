@@ -1,5 +1,6 @@
 """What leaves the client: results, frames and pictures, each in a lane of its own."""
 
+import functools
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ import numpy as np
 from slimcast_edge.client.frame_lane import FrameLane
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import Classified
+from slimcast_edge.client.rate import Rate
 from slimcast_edge.client.results import ResultLane
 from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, Appearances, SnapshotLane
 from slimcast_edge.errors import WireError
@@ -48,6 +50,14 @@ class OutboxOptions:
     away_picture_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _ToTake:
+    """A frame that becomes a picture, and who has asked for it."""
+
+    item: Classified
+    asked: list[Callable[[int], None]]
+
+
 class Outbox:
     """Publishes what somebody wants: results, the newest frame, pictures.
 
@@ -72,26 +82,27 @@ class Outbox:
         self._appearances = Appearances()
         self._waiting: deque[Classified] = deque(maxlen=_MAX_WAITING)
         self._newest: Classified | None = None  # of those that wait, the only one whose picture is kept
-        self._pictures: deque[Classified] = deque(maxlen=_MAX_PICTURES)
+        self._pictures: list[_ToTake] = []
         self._there = threading.Condition()
         self._stopped = False
         self.stream = StreamSettings()
         self._frame_asked = False
         self._asked: list[Callable[[int], None]] = []
         self._again: deque[int] = deque(maxlen=10)
-        self._times: deque[float] = deque(maxlen=30)
+        self._rate = Rate()
         self._next_away_picture = 0.0
         self._connected = (0, float("inf"))  # number of the connection, and since when
 
     def put(self, item: Classified) -> None:
         """Take a result; forgotten at once when nobody wants it."""
-        self._times.append(time.monotonic())
-        picture = self._is_picture(item)
+        self._rate.note()
+        picture = self._is_picture(item) and len(self._pictures) < _MAX_PICTURES
         if not (picture or self._frame_asked or any(self._wanted())):
             return
         with self._there:
             if picture:
-                self._pictures.append(item)
+                asked, self._asked = self._asked, []  # each request has one picture
+                self._pictures.append(_ToTake(item, asked))
             self._waiting.append(_without_picture(item))
             self._newest = item
             self._there.notify()
@@ -123,14 +134,14 @@ class Outbox:
             self._there.wait_for(lambda: self._waiting or self._stopped, min(timeout, longest))
             if self._stopped:
                 return False
-            items, newest, pictures = list(self._waiting), self._newest, list(self._pictures)
+            items, newest = list(self._waiting), self._newest
+            pictures, self._pictures = self._pictures, []
             self._waiting.clear()
-            self._pictures.clear()
             self._newest = None
         if newest is not None:
             self._guarded(lambda: self._publish(items, newest))
-        for item in pictures:
-            self._guarded(lambda item=item: self._take_picture(item))  # type: ignore[misc]
+        for picture in pictures:
+            self._guarded(functools.partial(self._take, picture))
         return True
 
     def report(self, seconds: float) -> StreamReport:
@@ -186,17 +197,13 @@ class Outbox:
         if not self._connection.connected:
             return
         if (frames_wanted and self._frames.is_time(self.stream)) or (asked and not self._frames.look()):
-            self._frames.send(newest.frame.pixels, results[-1], self.stream, self._fps())
+            self._frames.send(newest.frame.pixels, results[-1], self.stream, self._rate.per_second)
 
-    def _take_picture(self, item: Classified) -> None:
-        asked, self._asked = self._asked, []
-        self._snapshots.take(item.frame.pixels, to_result(item, self._session))
-        for done in asked:
-            done(item.frame.number)
-
-    def _fps(self) -> float:
-        times = list(self._times)
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+    def _take(self, picture: _ToTake) -> None:
+        frame = picture.item.frame
+        self._snapshots.take(frame.pixels, to_result(picture.item, self._session))
+        for done in picture.asked:
+            done(frame.number)
 
     def _guarded(self, publish: Callable[[], None]) -> None:
         try:
