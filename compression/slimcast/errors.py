@@ -12,6 +12,7 @@
     │   └── RunNotFound    no run has that id
     ├── RunStateError      a run is not in a state in which this can be done
     ├── FleetError         no broker, no such device, or a device did not answer
+    ├── RolloutError       a roll-out, group or label is written wrongly, or that cannot be done to it now
     └── Cancelled          somebody cancelled the run (not a failure)
 """
 
@@ -65,6 +66,10 @@ class RunStateError(SlimcastError):
 
 class FleetError(SlimcastError):
     """No broker, no such device, or a device did not answer."""
+
+
+class RolloutError(SlimcastError):
+    """A roll-out's plan, a group or a label is wrong, or its state does not allow this."""
 
 
 class Cancelled(SlimcastError):

@@ -29,6 +29,8 @@ class Settings:
         broker_port: port of the embedded broker on 127.0.0.1.
         site: first level of every topic below ``slimcast/v1``.
         dask_scheduler: address of a Dask scheduler; empty means an embedded one.
+        alert_offline_s: how long a device may be silent before an alert opens, s. alert_hot_c: the
+            temperature from which it is hot, degrees Celsius.
         host, port: where the web app listens. token: what a browser must present; empty means none is asked
             for on 127.0.0.1, and one is generated elsewhere.
     """
@@ -47,6 +49,8 @@ class Settings:
     token: str = field(repr=False)
     broker_access: BrokerAccess = field(default_factory=BrokerAccess)
     broker_folder: Path | None = None
+    alert_offline_s: float = 300.0
+    alert_hot_c: float = 80.0
 
     @property
     def keys_folder(self) -> Path:
@@ -124,6 +128,8 @@ class Settings:
                 key_file=_path(env.get("SLIMCAST_BROKER_KEY_FILE")),
             ),
             broker_folder=_path(env.get("SLIMCAST_BROKER_FOLDER")),
+            alert_offline_s=_number(env, "SLIMCAST_ALERT_OFFLINE_S", 300.0, 10.0, 30 * 86400.0),
+            alert_hot_c=_number(env, "SLIMCAST_ALERT_HOT_C", 80.0, 20.0, 150.0),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -148,6 +154,8 @@ class Settings:
             "SLIMCAST_BROKER_CERTIFICATE_FILE": _text(self.broker_access.certificate_file),
             "SLIMCAST_BROKER_KEY_FILE": _text(self.broker_access.key_file),
             "SLIMCAST_BROKER_FOLDER": _text(self.broker_folder),
+            "SLIMCAST_ALERT_OFFLINE_S": str(self.alert_offline_s),
+            "SLIMCAST_ALERT_HOT_C": str(self.alert_hot_c),
         }
 
 
@@ -174,3 +182,14 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise SettingsError(f"{name}={text!r} is no port. Expected a number from 1 to 65535.")
     return int(text)
+
+
+def _number(env: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise SettingsError(f"{name}={text!r} does not fit. Expected a number from {least:g} to {most:g}.")
+    return value

@@ -22,6 +22,8 @@ MAX_STATE_BYTES = 4096
 MAX_ANNOUNCEMENT_BYTES = 16_384
 MAX_LAYERS = 64
 """Layers that one command may have timed: their figures fit into one reply."""
+MAX_LABELS, MAX_LABEL_BYTES = 200, 2048
+"""What the labels of one telemetry message may take, encoded; half of what the message may."""
 WINDOW_CHUNKS = 8
 """How many chunks a device asks for at a time: 1 MiB, far below what a broker queues before it drops."""
 
@@ -230,7 +232,12 @@ class StreamReport(Payload):
 
 
 class Telemetry(Payload):
-    """``<device>/telemetry``: how the device is doing, over the last interval."""
+    """``<device>/telemetry``: how the device is doing, over the last interval.
+
+    Attributes:
+        labels: how often each label came first. labels_other: how often the rarer ones did that had no room.
+
+    """
 
     session: str = Field(max_length=64)
     at: float = Field(ge=0)
@@ -244,6 +251,10 @@ class Telemetry(Payload):
     temperature_c: float | None = None
     throttled: bool | None = None
     stream: StreamReport | None = None
+    labels: dict[Annotated[str, Field(max_length=200)], Annotated[int, Field(ge=1)]] = Field(
+        default={}, max_length=MAX_LABELS
+    )
+    labels_other: int = Field(default=0, ge=0)
 
 
 class Summary(Payload):

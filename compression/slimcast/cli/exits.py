@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from slimcast.errors import Cancelled, FleetError, RecipeError, RunNotFound
+from slimcast.errors import Cancelled, FleetError, RecipeError, RolloutError, RunNotFound
 from slimcast.records import RunState
 from slimcast_edge.errors import SettingsError, SlimcastError, UnknownKind
 
@@ -26,6 +26,7 @@ State lies in SLIMCAST_HOME. Results go to stdout, progress and errors to stderr
 _CODES: tuple[tuple[type[SlimcastError], int], ...] = (
     (RecipeError, WRONG_USAGE),
     (SettingsError, WRONG_USAGE),
+    (RolloutError, WRONG_USAGE),
     (RunNotFound, NOT_FOUND),
     (UnknownKind, NOT_FOUND),
     (FleetError, UNREACHABLE),

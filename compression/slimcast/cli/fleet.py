@@ -1,4 +1,4 @@
-"""Commands for devices: publish to one, list them, the key that they pin."""
+"""Commands for one device: publish to it, and the key that it pins."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,25 +78,6 @@ def benchmark(
     typer.echo(found[0].clock)
 
 
-def devices(
-    as_json: Json = False,
-    wait: Annotated[float, typer.Option(min=0, help="How long to listen for devices, s.")] = 2.0,
-) -> None:
-    """List the devices that the broker knows."""
-    from slimcast.fleet import commands
-
-    found = commands.devices(Settings.from_environment(), wait)
-    if as_json:
-        output.print_json([device_document(device) for device in found])
-    elif found:
-        output.print_table(
-            ["device", "online", "model", "state", "fps", "hardware"],
-            [_device_row(device) for device in found],
-        )
-    else:
-        typer.echo("No device has been seen. On the device: slimcast-edge run --config edge.toml", err=True)
-
-
 def key() -> None:
     """Print the studio's public key, which a device pins."""
     from slimcast.fleet.keys import studio_key
@@ -150,7 +131,8 @@ def _figures_row(variant: str, found: "Benchmark") -> list[str]:
     ]
 
 
-def _device_row(device: "Device") -> list[str]:
+def device_row(device: "Device") -> list[str]:
+    """Return a device as `devices` lists it."""
     return [
         device.name,
         "yes" if device.online else "no",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from slimcast.errors import FleetError
 from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
@@ -32,7 +32,7 @@ def publish(
         RunNotFound: no run has that id.
     """
     with _connected(settings) as (hub, store):
-        chosen = _variant(store, run, variant)
+        chosen = artifact_of(store, run, variant)
         _wait_heard(hub, device)
         name = f"{store.run(run).name} {chosen.name}"
         revision = hub.publish(device, chosen.artifact or "", name)
@@ -53,7 +53,7 @@ def benchmark(
     """
     with _connected(settings) as (hub, store):
         title = store.run(run).name
-        chosen = [_variant(store, run, name) for name in variants]
+        chosen = [artifact_of(store, run, name) for name in variants]
         _wait_heard(hub, device)
         models = [(one.artifact or "", f"{title} {one.name}") for one in chosen]
         return measure_models(hub, store, device, models, plan)
@@ -70,6 +70,20 @@ def devices(settings: Settings, wait_s: float = 2.0) -> list[Device]:
         return hub.devices()
 
 
+def forget(settings: Settings, name: str) -> None:
+    """Forget a device: what the store has noted of it, and what the broker retains.
+
+    Raises:
+        FleetError: no broker answers, the device is online, or nobody knows it.
+    """
+    with _connected(settings) as (hub, store):
+        heard = _wait_any(hub, name)
+        if heard:
+            hub.forget(name)
+        with suppress(FleetError) if heard else nullcontext():
+            store.devices.remove(name)
+
+
 @contextmanager
 def _connected(settings: Settings) -> Iterator[tuple[FleetHub, Store]]:
     store = Store.open(settings)
@@ -83,7 +97,13 @@ def _connected(settings: Settings) -> Iterator[tuple[FleetHub, Store]]:
         store.close()
 
 
-def _variant(store: Store, run: str, name: str) -> Variant:
+def artifact_of(store: Store, run: str, name: str) -> Variant:
+    """Return the variant of that name, which has an artifact.
+
+    Raises:
+        FleetError: there is none, or it has none; lists those there are.
+        RunNotFound: no run has that id.
+    """
     found = store.run(run)
     variants = store.variants(found.id)
     chosen = next((variant for variant in variants if variant.name == name), None)
@@ -106,3 +126,14 @@ def _wait_heard(hub: FleetHub, device: str) -> None:
             if heard.online and heard.about is not None and heard.reported is not None:
                 return
         time.sleep(_POLL_S)
+
+
+def _wait_any(hub: FleetHub, device: str) -> bool:
+    """Give the broker a moment to tell of a device; return whether it did."""
+    deadline = time.monotonic() + DISCOVERY_S
+    while time.monotonic() < deadline:
+        with suppress(FleetError):
+            hub.device(device)
+            return True
+        time.sleep(_POLL_S)
+    return False

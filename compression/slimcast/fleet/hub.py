@@ -32,6 +32,7 @@ COMMANDS = tuple(
     name.removeprefix("cmd/") for name, info in wire.TOPICS.items() if info.payload is wire.Command
 )
 _HEARD = tuple(s for s in wire.TOPICS if "/" not in s and s not in {"reply", "blob"})
+RETAINED = tuple(suffix for suffix, info in wire.TOPICS.items() if info.retained)
 _log = logging.getLogger(__name__)
 
 
@@ -192,6 +193,34 @@ class FleetHub:
         """
         self._check_connected()
         return self._publisher.order(self.device(device), stream=stream)
+
+    def own_order(self, device: str) -> wire.Desired | None:
+        """Return the newest order that this studio, or another with its key, has given a device."""
+        return self._orders.get(device)
+
+    def repeat_order(self, device: str) -> None:
+        """Publish the newest order for a device once more.
+
+        Raises:
+            FleetError: the broker did not take it.
+        """
+        self._publisher.repeat(device)
+
+    def forget(self, device: str) -> None:
+        """Delete all that the broker retains of a device; what is known of it here goes with that.
+
+        Raises:
+            FleetError: the broker is away, or the device is online and would be back at once.
+        """
+        self._check_connected()
+        with self._changed:
+            known = self._registry.get(device)
+        if known is not None and known.online:
+            raise FleetError(f"{device} is online. Stop its client first, or it is back within seconds.")
+        for suffix in RETAINED:
+            self._send(topic(self._site, device, suffix), b"")
+            # The broker says so, too; but whoever has asked should see it done.
+            self.on_cleared(Address(site=self._site, device=device, suffix=suffix))
 
     def wait_settled(
         self,

@@ -77,6 +77,16 @@ class Publisher:
             self._orders.keep(data)
         return order.revision
 
+    def repeat(self, device: str) -> None:
+        """Publish the newest order for a device once more, if there is one.
+
+        Raises:
+            FleetError: the broker did not take it.
+        """
+        for order, data in self._orders.payloads():
+            if order.device == device:
+                self._send(topic(self._site, device, "desired"), data)
+
     def heard(self, device: str, revision: int) -> None:
         """Take note of an order that the broker has handed over."""
         self._retained[device] = max(revision, self._retained.get(device, 0))

@@ -14,9 +14,13 @@ from slimcast.records import Checkpoint, Event, EventKind, Run, RunState, Table,
 from slimcast.settings import Settings
 from slimcast.store import rows
 from slimcast.store import tables as t
+from slimcast.store.alerts import Alerts
 from slimcast.store.artifacts import ArtifactFiles
 from slimcast.store.benchmarks import Benchmarks
 from slimcast.store.database import Database
+from slimcast.store.device_log import DeviceLog
+from slimcast.store.devices import Devices
+from slimcast.store.rollouts import Rollouts
 from slimcast.store.run_list import RunList
 from slimcast.store.searches import Searches
 
@@ -30,14 +34,19 @@ class Store:
 
     An object that has claimed a run writes to it under that claim: when somebody else has declared the run
     interrupted meanwhile, and perhaps started it again, the late writer is refused.
+
+    Attributes:
+        devices, device_log, alerts, rollouts: what lasts of the fleet of one site.
     """
 
-    def __init__(self, database: Database, artifacts: ArtifactFiles) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactFiles, site: str) -> None:
         self._database = database
         self.artifacts = artifacts
         self.searches = Searches(database)
         self.run_list = RunList(database)
         self.benchmarks = Benchmarks(database)
+        self.devices, self.device_log = Devices(database, site), DeviceLog(database, site)
+        self.alerts, self.rollouts = Alerts(database, site), Rollouts(database, site)
         self._claims: dict[str, str] = {}
 
     @classmethod
@@ -62,7 +71,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, artifacts)
+        return cls(database, artifacts, settings.site)
 
     def close(self) -> None:
         """Close all connections."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The newest migration: a database that is there already is opened without loading Alembic."""
 
 VERSION_TABLE = "slimcast_version"
@@ -159,4 +159,103 @@ benchmarks = Table(
     Column("temperature_after_c", Double),
     Column("throttled", Boolean),
     Index(None, "artifact", "at"),
+)
+
+devices = Table(
+    "device",
+    metadata,
+    Column("site", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("groups", JSON, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("first_seen", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("baseline", JSON(none_as_null=True)),
+)
+
+device_history = Table(
+    "device_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("artifact", String(64)),
+    Column("name", String(200), nullable=False),
+    Column("reason", String(50), nullable=False),
+    Column("message", Text, nullable=False),
+    Index(None, "site", "device", "id"),
+)
+
+label_counts = Table(
+    "device_label_count",
+    metadata,
+    Column("site", String(64), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("artifact", String(64), primary_key=True),
+    Column("counts", JSON, nullable=False),
+    Column("other", Integer, nullable=False),
+)
+
+alerts = Table(
+    "device_alert",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("site", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("resolved_at", Double),
+    Column("acknowledged_at", Double),
+    Index(None, "site", "resolved_at", "id"),
+)
+
+rollouts = Table(
+    "rollout",
+    metadata,
+    Column("id", String(10), primary_key=True),
+    Column("site", String(64), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("run_id", String(10), nullable=False),
+    Column("variant", String(100), nullable=False),
+    Column("artifact", String(64), nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("stage_at", Double, nullable=False),
+    Column("watch_at", Double),
+    Column("looked_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("request", String(10), nullable=False),
+    Column("version", Integer, nullable=False),
+    Index(None, "site", "state", "id"),
+    Index(None, "site", "request", "id"),
+)
+
+rollout_devices = Table(
+    "rollout_device",
+    metadata,
+    Column("rollout_id", String(10), ForeignKey("rollout.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(64), nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("step", String(16), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("previous", String(64)),
+    Column("previous_name", String(200), nullable=False),
+    Column("latency_before_ms", Double, nullable=False),
+    Column("fps_before", Double, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("tried_at", Double, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("strikes", Integer, nullable=False),
+    Column("heard_at", Double, nullable=False),
+    Column("active_at", Double, nullable=False),
 )

@@ -307,6 +307,7 @@ class Client:
     def _telemetry(self, seconds: float) -> Telemetry:
         latencies_ms = self._traffic.take_latencies()
         p50, p90 = np.percentile(latencies_ms, (50, 90)) if latencies_ms else (0.0, 0.0)
+        labels, labels_other = self._traffic.take_labels()
         return Telemetry(
             session=self._session,
             at=time.time(),
@@ -320,6 +321,8 @@ class Client:
             temperature_c=temperature_c(),
             throttled=throttled(),
             stream=self._outbox.report(seconds),
+            labels=labels,
+            labels_other=labels_other,
         )
 
     def _vitals(self) -> Vitals:

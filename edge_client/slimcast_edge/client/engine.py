@@ -43,6 +43,11 @@ class Answer:
     classified_at: float
 
     @property
+    def label(self) -> str:
+        """The label of the best class."""
+        return self.loaded.runtime.info.labels[self.best[0][0]]
+
+    @property
     def predictions(self) -> list[Prediction]:
         """The classes as they travel."""
         labels = self.loaded.runtime.info.labels

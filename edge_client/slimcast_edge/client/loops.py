@@ -1,9 +1,10 @@
 """The threads that a frame goes through: camera, then model."""
 
+import json
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from slimcast_edge.client.engine import Answer, Engine
 from slimcast_edge.errors import CameraError
 from slimcast_edge.pulse import Pulse
 from slimcast_edge.slots import Slot
+from slimcast_edge.wire import MAX_LABEL_BYTES, MAX_LABELS
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +38,16 @@ class Traffic:
         self.last: Answer | None = None
         self._latencies_ms: deque[float] = deque(maxlen=4096)
         self._recent_ms: deque[float] = deque(maxlen=1024)
+        self._labels: deque[str] = deque(maxlen=4096)
 
     def add(self, answer: Answer) -> None:
-        """Count a frame that was classified."""
+        """Count a frame that was classified, and its first label."""
         self.frames += 1
         self.latency_sum_ms += answer.latency_ms
         self.last = answer
         self._latencies_ms.append(answer.latency_ms)
         self._recent_ms.append(answer.latency_ms)
+        self._labels.append(answer.label)
 
     @property
     def recent_latencies_ms(self) -> tuple[float, ...]:
@@ -53,6 +57,17 @@ class Traffic:
     def take_latencies(self) -> list[float]:
         """Return the latencies since the last call, ms."""
         return [self._latencies_ms.popleft() for _ in range(len(self._latencies_ms))]
+
+    def take_labels(self) -> tuple[dict[str, int], int]:
+        """Return how often each label came first since the last call, and how often the others did."""
+        counts = Counter(self._labels.popleft() for _ in range(len(self._labels)))
+        labels, room = {}, MAX_LABEL_BYTES
+        for label, count in counts.most_common(MAX_LABELS):
+            room -= len(json.dumps(label, ensure_ascii=False).encode()) + 12  # colon, comma, the number
+            if room < 0:
+                break
+            labels[label] = count
+        return labels, counts.total() - sum(labels.values())
 
 
 class CameraLoop:
@@ -143,6 +158,5 @@ class InferLoop:
         self._traffic.add(answer)
         if not self._started:
             self._started = True
-            label = answer.loaded.runtime.info.labels[answer.best[0][0]]
-            logger.info("First frame classified: %s (%.1f ms).", label, answer.latency_ms)
+            logger.info("First frame classified: %s (%.1f ms).", answer.label, answer.latency_ms)
         self._hand_on(Classified(frame, answer))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from slimcast.errors import SlimcastError
+from slimcast.fleet.steward import make_steward
 from slimcast.search.processes import SearchProcesses
 from slimcast.settings import Settings
 from slimcast_web.services.events import EventReader
@@ -57,6 +58,7 @@ class Studio:
         self.history = StateHistory(self.hub)
         self.events = EventReader(self.store)
         self.searches = SearchProcesses(self.settings, self.store)
+        self.steward = make_steward(self.settings, self.hub, self.store)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
@@ -84,6 +86,7 @@ class Studio:
             ("The job queue", self.queue),
             ("The searches", self.searches),
             ("The history of devices", self.history),
+            ("The fleet's steward", self.steward),
         ]
         return [(name, part) for name, part in parts if part is not None]
 

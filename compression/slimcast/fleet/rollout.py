@@ -1,0 +1,324 @@
+"""A roll-out as a pure state machine: what is known of its devices and the time in, its next state out.
+
+It publishes nothing. A device whose step is ``due`` or ``return_due`` waits for its order, see `orders_due`;
+who sends it says so with `sent` or `unsent`. To call `advance` again at the same time changes nothing.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slimcast.fleet.records import Device
+from slimcast.fleet_records import Rollout, RolloutDevice, RolloutPlan, RolloutState, RolloutStep
+from slimcast_edge.wire import ArtifactRef, DeviceState, EventKind
+
+GAP_S = 30.0
+"""Nobody looked for so long: neither watch nor patience goes on meanwhile."""
+RETRY_S = 10.0
+STRIKES = 3
+_S = RolloutStep
+_UNDONE = (_S.DUE, _S.ORDERED)
+_MINE = (_S.WAITING, _S.DUE, _S.ORDERED, _S.ACTIVE, _S.RETURN_DUE, _S.RETURNING)
+
+Devices = Mapping[str, Device]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An order that is to go out. `back`: to the model that the device ran before."""
+
+    device: str
+    artifact: str
+    name: str
+    back: bool
+
+
+def advance(rollout: Rollout, devices: Devices, now: float) -> Rollout:
+    """Take in what is known of the devices at Unix time `now`, s, and return the roll-out as it is then."""
+    if not rollout.state.is_open():
+        return rollout
+    rollout = _without_gap(rollout, now)
+    heard = tuple(_heard(rollout, device, devices.get(device.name), now) for device in rollout.devices)
+    rollout = replace(rollout, devices=heard)
+    if rollout.state is not RolloutState.RUNNING:
+        return _wind_up(rollout, now)
+    if rollout.stage < 0:
+        return _begin_stage(rollout, 0, now)
+    return _run(rollout, devices, now)
+
+
+def halt(rollout: Rollout, devices: Devices, now: float, *, reason: str, revert: bool) -> Rollout:
+    """Stop: whoever has not switched yet keeps its model; who has gets the former one back if `revert`."""
+    state = RolloutState.REVERTING if revert else RolloutState.HALTING
+    turned = tuple(_turn(rollout, d, devices.get(d.name), now, revert=revert) for d in rollout.devices)
+    return replace(
+        rollout,
+        state=state,
+        reason=reason,
+        devices=turned,
+        stage_at=now,
+        watch_at=None,
+        finished_at=None,
+        looked_at=now,
+    )
+
+
+def yield_to(rollout: Rollout, names: Collection[str], newer: str, now: float) -> Rollout:
+    """Give the devices of these names up to a newer roll-out."""
+    why = f"Roll-out {newer} has taken its place."
+    devices = tuple(
+        _to(d, _S.REPLACED, now, why) if d.name in names and d.step in _MINE else d for d in rollout.devices
+    )
+    return replace(rollout, devices=devices)
+
+
+def orders_due(rollout: Rollout, now: float) -> list[Order]:
+    """Return the orders that are to be sent now, in their devices' order."""
+    orders = []
+    for d in rollout.devices:
+        if d.tried_at and now - d.tried_at < RETRY_S:
+            continue
+        if d.step is _S.DUE:
+            orders.append(Order(device=d.name, artifact=rollout.artifact, name=rollout.title, back=False))
+        elif d.step is _S.RETURN_DUE and d.previous:
+            orders.append(Order(device=d.name, artifact=d.previous, name=d.previous_name, back=True))
+    return orders
+
+
+def sent(rollout: Rollout, order: Order, revision: int, device: Device | None, now: float) -> Rollout:
+    """Note that an order has gone out under this revision; `device` is as it was before."""
+
+    def note(d: RolloutDevice) -> RolloutDevice:
+        if order.back:
+            return replace(_to(d, _S.RETURNING, now), revision=revision)
+        return replace(_to(d, _S.ORDERED, now), revision=revision, **_before(device))
+
+    return _change(rollout, order.device, note)
+
+
+def unsent(rollout: Rollout, order: Order, why: str, now: float) -> Rollout:
+    """Note that an order could not go out; it is tried again a little later."""
+    return _change(rollout, order.device, lambda d: replace(d, tried_at=now, message=why))
+
+
+def settled_back(rollout: Rollout, name: str, message: str, now: float) -> Rollout:
+    """Note that a device went back by itself, on a command."""
+    return _change(rollout, name, lambda d: _to(d, _S.RETURNED, now, message))
+
+
+# --- the stages
+
+
+def _run(rollout: Rollout, devices: Devices, now: float) -> Rollout:
+    plan = rollout.plan
+    begun = [d for d in rollout.devices if d.stage <= rollout.stage and d.step is not _S.REPLACED]
+    current = [d for d in begun if d.stage == rollout.stage]
+    failed = sum(d.step is _S.FAILED for d in begun)
+    if failed > round(plan.max_failed * len(begun), 9):
+        return _halt_by_itself(rollout, devices, now, _failed_text(begun, failed, plan))
+    if not current:
+        return _end_stage(rollout, now)
+    if rollout.watch_at is None:
+        waiting = any(d.step in _UNDONE for d in current)
+        if waiting and now - rollout.stage_at < plan.patience_s:
+            return rollout
+        rollout = replace(rollout, watch_at=now)
+        lost = [d for d in begun if d.step is not _S.ACTIVE]
+        if _too_few(begun, lost, plan):
+            return _halt_by_itself(rollout, devices, now, _missing_text(begun, lost, plan))
+    if now - (rollout.watch_at or now) < plan.watch_s:
+        return rollout
+    lost = [
+        d for d in begun if d.step is not _S.ACTIVE or (d.stage == rollout.stage and not _online(devices, d))
+    ]
+    if _too_few(begun, lost, plan):
+        return _halt_by_itself(rollout, devices, now, _missing_text(begun, lost, plan))
+    return _end_stage(rollout, now)
+
+
+def _begin_stage(rollout: Rollout, stage: int, now: float) -> Rollout:
+    devices = tuple(
+        _to(d, _S.DUE, now) if d.stage == stage and d.step is _S.WAITING else d for d in rollout.devices
+    )
+    return replace(rollout, stage=stage, stage_at=now, watch_at=None, devices=devices)
+
+
+def _end_stage(rollout: Rollout, now: float) -> Rollout:
+    if rollout.stage + 1 < len(rollout.plan.stages):
+        return _begin_stage(rollout, rollout.stage + 1, now)
+    if all(d.step is _S.REPLACED for d in rollout.devices):
+        why = "Newer orders have taken its place on every device."
+        return replace(rollout, state=RolloutState.REPLACED, reason=why, finished_at=now)
+    return replace(rollout, state=RolloutState.SUCCEEDED, finished_at=now)
+
+
+def _wind_up(rollout: Rollout, now: float) -> Rollout:
+    impatient = now - rollout.stage_at >= rollout.plan.patience_s
+    if impatient:  # an order that still cannot be sent is given up
+        rollout = replace(
+            rollout,
+            devices=tuple(
+                _to(d, _S.KEPT, now, d.message) if d.step is _S.RETURN_DUE and d.tried_at else d
+                for d in rollout.devices
+            ),
+        )
+    if rollout.count(_S.RETURN_DUE) or (rollout.count(_S.RETURNING) and not impatient):
+        return rollout
+    reverting = rollout.state is RolloutState.REVERTING
+    state = RolloutState.REVERTED if reverting else RolloutState.HALTED
+    return replace(rollout, state=state, finished_at=now)
+
+
+def _halt_by_itself(rollout: Rollout, devices: Devices, now: float, reason: str) -> Rollout:
+    return halt(rollout, devices, now, reason=reason, revert=rollout.plan.revert)
+
+
+# --- one device
+
+
+def _heard(rollout: Rollout, d: RolloutDevice, device: Device | None, now: float) -> RolloutDevice:
+    if device is None or d.step not in _MINE:
+        return d
+    wanted = d.previous if d.step in {_S.WAITING, _S.DUE, _S.RETURNING} else rollout.artifact
+    d = _newer_order(d, device, wanted, now)
+    if d.step is _S.ORDERED:
+        return _ordered(rollout, d, device, now)
+    if d.step is _S.ACTIVE and rollout.state is RolloutState.RUNNING:
+        return _active(rollout, d, device, now)
+    if d.step is _S.RETURNING:
+        return _returning(d, device, now)
+    return d
+
+
+def _newer_order(d: RolloutDevice, device: Device, wanted: str | None, now: float) -> RolloutDevice:
+    """Notice an order that came after ours: the same model with other settings goes on, another replaces."""
+    order = device.desired
+    if d.revision < 0:  # the first look at a device that waits
+        ref: ArtifactRef | None = order.artifact if order else None
+        return replace(d, revision=order.revision if order else 0, previous=ref.sha256 if ref else None)
+    if order is None or order.revision <= d.revision:
+        return d
+    if (order.artifact.sha256 if order.artifact else None) == wanted:
+        return replace(d, revision=order.revision)
+    name = order.artifact.name if order.artifact else "no model"
+    return _to(d, _S.REPLACED, now, f"A newer order ({name}, revision {order.revision}) has taken its place.")
+
+
+def _ordered(rollout: Rollout, d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
+    reported = device.reported
+    if reported is None or reported.revision < d.revision:
+        return d
+    if reported.state is DeviceState.ACTIVE and reported.active == rollout.artifact:
+        return replace(_to(d, _S.ACTIVE, now), active_at=reported.at, heard_at=reported.at)
+    if reported.state in {DeviceState.FAILED, DeviceState.ROLLED_BACK}:
+        return _to(d, _S.FAILED, now, reported.message or f"It reported {reported.state}.")
+    return d
+
+
+def _active(rollout: Rollout, d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
+    reported = device.reported
+    if reported is not None and reported.active != rollout.artifact and reported.state.is_settled():
+        return _to(d, _S.FAILED, now, reported.message or "It went back to another model.")
+    errors = sum(event.kind is EventKind.ERROR and event.at > d.active_at for event in device.events)
+    if errors > rollout.plan.max_errors:
+        return _to(d, _S.FAILED, now, f"It reported {errors} errors with the new model.")
+    return _speed(rollout.plan, d, device, now)
+
+
+def _speed(plan: RolloutPlan, d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
+    telemetry = device.telemetry
+    if telemetry is None or telemetry.at <= d.heard_at:
+        return d
+    latency_ms, fps = telemetry.latency_p50_ms, telemetry.fps
+    slow = bool(d.latency_before_ms) and latency_ms > plan.max_latency_factor * d.latency_before_ms
+    few = bool(d.fps_before) and fps < plan.min_fps_share * d.fps_before
+    if not (slow or few):
+        # Only what changes a decision is kept: a healthy device costs no write.
+        return replace(d, strikes=0, heard_at=telemetry.at) if d.strikes else d
+    d = replace(d, strikes=d.strikes + 1, heard_at=telemetry.at)
+    if d.strikes < STRIKES:
+        return d
+    if slow:
+        why = f"It takes {latency_ms:.2f} ms for an image; before it took {d.latency_before_ms:.2f} ms."
+    else:
+        why = f"It answers {fps:.1f} frames/s; before it answered {d.fps_before:.1f}."
+    return _to(d, _S.FAILED, now, why)
+
+
+def _returning(d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
+    reported = device.reported
+    if reported is None or reported.revision < d.revision or not reported.state.is_settled():
+        return d
+    if reported.active == d.previous:
+        return _to(d, _S.RETURNED, now, d.message)
+    return _to(d, _S.KEPT, now, reported.message or "It did not take its former model back.")
+
+
+def _turn(
+    rollout: Rollout, d: RolloutDevice, device: Device | None, now: float, *, revert: bool
+) -> RolloutDevice:
+    """Decide what a halt means for one device."""
+    if d.step in {_S.WAITING, _S.DUE}:
+        return _to(d, _S.SPARED, now)
+    runs_it = bool(device and device.reported and device.reported.active == rollout.artifact)
+    switched = d.step is _S.ACTIVE or (d.step is _S.FAILED and runs_it)
+    if d.step is not _S.ORDERED and not (switched and revert):
+        return d
+    if d.previous == rollout.artifact:
+        return _to(d, _S.KEPT, now, "It ran this model before the roll-out, too.")
+    if not d.previous:
+        return _to(d, _S.KEPT, now, "It had no model before that it could go back to.")
+    return replace(_to(d, _S.RETURN_DUE, now, d.message), tried_at=0.0)
+
+
+def _before(device: Device | None) -> dict[str, Any]:
+    """Return what a device ran before the order, and how fast."""
+    reported, telemetry = (device.reported, device.telemetry) if device is not None else (None, None)
+    has_model = reported is not None and reported.active is not None
+    measured = telemetry if has_model and device is not None and device.online else None
+    return {
+        "previous": reported.active if reported else None,
+        "previous_name": reported.active_name if reported else "",
+        "latency_before_ms": measured.latency_p50_ms if measured else 0.0,
+        "fps_before": measured.fps if measured else 0.0,
+    }
+
+
+# --- small things
+
+
+def _to(d: RolloutDevice, step: RolloutStep, now: float, message: str = "") -> RolloutDevice:
+    return replace(d, step=step, at=now, message=message[:600], tried_at=0.0, strikes=0)
+
+
+def _change(rollout: Rollout, name: str, change: Callable[[RolloutDevice], RolloutDevice]) -> Rollout:
+    return replace(rollout, devices=tuple(change(d) if d.name == name else d for d in rollout.devices))
+
+
+def _without_gap(rollout: Rollout, now: float) -> Rollout:
+    gap_s = now - rollout.looked_at
+    if rollout.looked_at and gap_s > GAP_S:
+        watch_at = None if rollout.watch_at is None else rollout.watch_at + gap_s
+        rollout = replace(rollout, stage_at=rollout.stage_at + gap_s, watch_at=watch_at)
+    return replace(rollout, looked_at=now)
+
+
+def _online(devices: Devices, d: RolloutDevice) -> bool:
+    device = devices.get(d.name)
+    return device is not None and device.online
+
+
+def _too_few(begun: list[RolloutDevice], lost: list[RolloutDevice], plan: RolloutPlan) -> bool:
+    return len(begun) - len(lost) < round(plan.min_success * len(begun), 9)
+
+
+def _failed_text(begun: list[RolloutDevice], failed: int, plan: RolloutPlan) -> str:
+    first = next(d for d in begun if d.step is _S.FAILED)
+    share = f"{plan.max_failed * 100:g} %"
+    return f"{failed} of {len(begun)} devices failed (at most {share} may). {first.name}: {first.message}"
+
+
+def _missing_text(begun: list[RolloutDevice], lost: list[RolloutDevice], plan: RolloutPlan) -> str:
+    names = ", ".join(d.name for d in lost[:5]) + (", ..." if len(lost) > 5 else "")
+    done, wanted = len(begun) - len(lost), f"{plan.min_success * 100:g} %"
+    return f"Only {done} of {len(begun)} devices run it and are online ({wanted} must be). Missing: {names}."
