@@ -13,6 +13,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slimcast_edge.errors import ArtifactError, Refusal
+from slimcast_edge.region import Region
 
 METADATA_KEY = "slimcast"
 INPUT_NAME = "image"
@@ -35,13 +36,44 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class FrameSpec(_Part):
+    """What is done to a camera's frame, beyond its size, so that it looks as the training images do.
+
+    It never touches an image that already is an input: one of the input's own size, or (with `invert` auto or
+    `subject` ink) one that is light on black already. So training and measuring, which know no frames, and
+    a simulated camera that shows test images see exactly these.
+
+    Attributes:
+        region: part of the frame that counts, (left, top, right, bottom) in shares of its sides.
+        invert: ``auto`` makes dark on light into light on dark, and leaves light on dark.
+        contrast: ``stretch`` spreads brightness over the whole range.
+        subject: ``ink`` looks for writing on paper or a board, and takes nothing else (see `ink`).
+        fill: share of the input that the writing's longer side takes. centre: what of it lies in the middle.
+        detail: side to which a frame is brought first, pixels: that of training images which were enlarged.
+
+    """
+
+    region: Region | None = None
+    invert: Literal["never", "always", "auto"] = "never"
+    contrast: Literal["keep", "stretch"] = "keep"
+    subject: Literal["all", "ink"] = "all"
+    fill: float = Field(default=1.0, ge=0.1, le=1.5)
+    centre: Literal["mass", "box"] = "box"
+    detail: int | None = Field(default=None, ge=4, le=4096)
+
+
+Resize = Literal["center_crop", "letterbox", "stretch"]
+"""The largest centred part of the right proportions; the whole with black bars; or the whole, distorted."""
+
+
 class InputSpec(_Part):
-    """Size of the input in pixels, its channels (1 grey, 3 RGB) and how a frame is brought to that size."""
+    """Size of the input in pixels, its channels (1 grey, 3 RGB) and how a frame becomes one."""
 
     height: int = Field(ge=1, le=4096)
     width: int = Field(ge=1, le=4096)
     channels: Literal[1, 3]
-    resize: Literal["center_crop", "stretch"] = "center_crop"
+    resize: Resize = "center_crop"
+    frame: FrameSpec = FrameSpec()
 
 
 class GoldenSample(_Part):

@@ -1,8 +1,12 @@
 """Data sets that a recipe can name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from slimcast_edge.artifact import FrameSpec
 from slimcast_edge.registry import KindInfo, Registry
+
+_HANDWRITING = FrameSpec(invert="auto", contrast="stretch", subject="ink")
+"""White on black in the sets, dark on white before a camera, somewhere in the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +17,9 @@ class DataInfo(KindInfo):
         classes: number of classes; 0: known only once it is loaded.
         channels: 1 grey, 3 RGB. image_size: its own side, pixels, or what images of any size are brought to.
         flips: whether a mirrored image is still of its class, so that training may mirror it.
+        frames: what a camera does to its frames so that they look as these images do.
         needs_path: whether a recipe must say where it is. `impl` is then called as
-            ``load(root: Path, *, path: str, side: int, channels: int, reporter: Reporter) -> ImageData``.
+            ``load(root: Path, *, path: str, side: int, channels: int, resize: Resize, reporter: Reporter)``.
     """
 
     classes: int
@@ -22,6 +27,7 @@ class DataInfo(KindInfo):
     image_size: int
     flips: bool = False
     needs_path: bool = False
+    frames: FrameSpec = field(default_factory=FrameSpec)
 
 
 DATA: Registry[DataInfo] = Registry(
@@ -36,6 +42,7 @@ DATA: Registry[DataInfo] = Registry(
             classes=10,
             channels=1,
             image_size=8,
+            frames=_HANDWRITING.model_copy(update={"fill": 1.0, "centre": "box"}),
         ),
         DataInfo(
             name="mnist",
@@ -46,6 +53,8 @@ DATA: Registry[DataInfo] = Registry(
             classes=10,
             channels=1,
             image_size=28,
+            # Its digits are 20 pixels long, and their centre of mass lies in the middle.
+            frames=_HANDWRITING.model_copy(update={"fill": 0.7143, "centre": "mass"}),
         ),
         DataInfo(
             name="fashion_mnist",

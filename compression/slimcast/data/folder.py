@@ -13,7 +13,7 @@ from slimcast.data.subset import split, subset
 from slimcast.data.tree import Refused, Tree, describe_refused, find_images
 from slimcast.errors import DataError
 from slimcast.reporting import Reporter, SilentReporter
-from slimcast_edge.artifact import InputSpec
+from slimcast_edge.artifact import InputSpec, Resize
 
 MEMORY_BYTES = 512 * 2**20
 """Sets up to this size, decoded, are held in memory; larger ones are decoded batch by batch."""
@@ -51,7 +51,15 @@ def place_of(root: Path, path: str) -> Path:
     return root / Path(path).expanduser()
 
 
-def load(root: Path, *, path: str, side: int, channels: int, reporter: Reporter | None = None) -> ImageData:
+def load(
+    root: Path,
+    *,
+    path: str,
+    side: int,
+    channels: int,
+    resize: Resize = "center_crop",
+    reporter: Reporter | None = None,
+) -> ImageData:
     """Return the images of a folder, each brought to `side` pixels, with `channels` 1 or 3.
 
     Without parts of its own, a fifth of each class is held out for testing, always the same images.
@@ -60,7 +68,7 @@ def load(root: Path, *, path: str, side: int, channels: int, reporter: Reporter 
         DataError: the folder does not hold what is expected, or a class has no image that can be used.
         Cancelled: somebody cancelled the run.
     """
-    opened = open_folder(place_of(root, path), side=side, channels=channels)
+    opened = open_folder(place_of(root, path), side=side, channels=channels, resize=resize)
     if opened.nbytes > MEMORY_BYTES:
         data = streamed(opened)
         count = sum(len(files) for files, _ in opened.splits.values())
@@ -68,7 +76,7 @@ def load(root: Path, *, path: str, side: int, channels: int, reporter: Reporter 
     return _in_memory(opened, reporter or SilentReporter())
 
 
-def open_folder(folder: Path, *, side: int, channels: int) -> OpenFolder:
+def open_folder(folder: Path, *, side: int, channels: int, resize: Resize = "center_crop") -> OpenFolder:
     """Find the images and look at the head of each; files that are no images are left out, and named.
 
     Raises:
@@ -78,7 +86,7 @@ def open_folder(folder: Path, *, side: int, channels: int) -> OpenFolder:
     listed, refused = _readable(tree)
     parts = _parts(listed)
     _check(tree, {name: labels for name, (_, labels) in parts.items()}, refused)
-    size = InputSpec(height=side, width=side, channels=channels)
+    size = InputSpec(height=side, width=side, channels=channels, resize=resize)
     splits = {name: (ImageFiles(paths, size), labels) for name, (paths, labels) in parts.items()}
     return OpenFolder(tree=tree, splits=splits, refused=refused)
 

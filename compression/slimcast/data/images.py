@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from slimcast_edge.artifact import InputSpec
+from slimcast_edge.artifact import InputSpec, Resize
 from slimcast_edge.preprocess import prepare
 
 _COUNTED_AT_ONCE = 500  # images; numpy widens what it counts, eight bytes a pixel
@@ -60,18 +60,21 @@ def describe(data: ImageData) -> str:
     )
 
 
-def resized(data: ImageData, side: int, channels: int | None = None) -> ImageData:
+def resized(
+    data: ImageData, side: int, channels: int | None = None, resize: Resize = "center_crop"
+) -> ImageData:
     """Return the set with square images of `side` pixels, by the rule by which a camera's frames are.
 
     Args:
         data: the set.
         side: pixels.
         channels: 1 grey, 3 RGB; None keeps the set's own. Mean and deviation follow.
+        resize: what becomes of images that are not square.
     """
     channels = channels or data.channels
     if (side, channels) == (data.image_size, data.channels):
         return data
-    size = InputSpec(height=side, width=side, channels=channels)
+    size = InputSpec(height=side, width=side, channels=channels, resize=resize)
     result = _changed(data, lambda images: _prepared(images, size))
     if channels == data.channels:
         return result

@@ -10,6 +10,7 @@ from slimcast.data.subset import split, subset
 from slimcast.errors import DataError
 from slimcast.recipe.subject import DataSpec
 from slimcast.reporting import Reporter
+from slimcast_edge.artifact import InputSpec
 
 
 def image_size_for(model: str, data: str, image_size: int | None) -> int:
@@ -40,11 +41,34 @@ def load_data(
     load = entry.load()
     if entry.needs_path:
         channels = spec.channels or entry.channels
-        whole = load(root, path=path_of(spec), side=side, channels=channels, reporter=reporter)
+        whole = load(
+            root, path=path_of(spec), side=side, channels=channels, resize=spec.resize, reporter=reporter
+        )
     else:
         whole = load(root, download=True)
-    data = _normalised(resized(chosen(whole, spec), side, spec.channels), spec)
+    data = _normalised(resized(chosen(whole, spec), side, spec.channels, spec.resize), spec)
     return data if spec.flips is None else replace(data, flips=spec.flips)
+
+
+def input_for(spec: DataSpec, *, side: int, channels: int) -> InputSpec:
+    """Return what an artifact says of its images, and of how a camera's frames become such images.
+
+    Training images that were enlarged are coarse; a frame is brought to their own size first, and enlarged as
+    they were.
+
+    Args:
+        spec: the recipe's part `data`.
+        side: of the network's images, pixels.
+        channels: of the network's images.
+
+    Raises:
+        UnknownKind: the catalog has no such data set.
+    """
+    entry = DATA[spec.name]
+    frames = spec.frames or entry.frames
+    if frames.detail is None and not entry.needs_path and entry.image_size < side:
+        frames = frames.model_copy(update={"detail": entry.image_size})
+    return InputSpec(height=side, width=side, channels=channels, resize=spec.resize, frame=frames)
 
 
 def path_of(spec: DataSpec) -> str:

@@ -80,7 +80,12 @@ def _whole(spec: DataSpec, root: Path) -> ImageData:
     if not entry.needs_path:
         data: ImageData = entry.load()(root, download=False)
         return data
-    opened = open_folder(place_of(root, path_of(spec)), side=_SIDE, channels=spec.channels or entry.channels)
+    opened = open_folder(
+        place_of(root, path_of(spec)),
+        side=_SIDE,
+        channels=spec.channels or entry.channels,
+        resize=spec.resize,
+    )
     return streamed(opened, measured=_MEASURED_IMAGES)
 
 

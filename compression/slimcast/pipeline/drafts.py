@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import onnx
 from torch import nn
 
+from slimcast.data.load import input_for
 from slimcast.export.onnx_export import export_onnx
 from slimcast.pipeline.job import Job
 from slimcast.recipe import QuantizeStep
@@ -31,9 +32,8 @@ class Draft:
 
 
 def input_of(job: Job) -> InputSpec:
-    """Return what images the job's network takes."""
-    side, channels = job.network.image_size, job.network.channels
-    return InputSpec(height=side, width=side, channels=channels)
+    """Return what images the job's network takes, and how a frame becomes one."""
+    return input_for(job.recipe.data, side=job.network.image_size, channels=job.network.channels)
 
 
 def float_graph(job: Job, model: nn.Module) -> onnx.ModelProto:

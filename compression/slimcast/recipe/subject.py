@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from slimcast.recipe.part import Part
+from slimcast_edge.artifact import FrameSpec, Resize
 
 
 def _amount(value: Any) -> Any:
@@ -63,6 +64,12 @@ class ModelSpec(Part):
     )
 
 
+class Frames(FrameSpec):
+    """What a camera does to its frames. Given, it takes the place of all that the data set's entry says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class DataSpec(Part):
     """Which data. `image_size` in pixels (square); None: the data's own, or the network's minimum."""
 
@@ -93,6 +100,17 @@ class DataSpec(Part):
         title="Validation images",
         description="Held back from the training images for choices, such as when to stop: a count, or a "
         "share between 0 and 1.",
+    )
+    resize: Resize = Field(
+        default="center_crop",
+        title="Images of other proportions",
+        description="center_crop takes the middle, letterbox adds black bars, stretch distorts; the camera "
+        "does the same.",
+    )
+    frames: Frames | None = Field(
+        default=None,
+        title="Frames of a camera",
+        description="How they are made to look like the training images; None: as the data's entry says.",
     )
     flips: bool | None = Field(
         default=None,

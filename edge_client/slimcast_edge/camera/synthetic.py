@@ -3,6 +3,7 @@
 import time
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from slimcast_edge.camera.images import find_images, label_of, read_image
 from slimcast_edge.camera.pace import Pace
+from slimcast_edge.camera.paper import draw_on_paper
 from slimcast_edge.camera.port import CameraSettings, Frame
 from slimcast_edge.errors import CameraError
 
@@ -31,12 +33,18 @@ class SyntheticSettings(CameraSettings):
     )
     wait: bool = Field(default=False, description="Wait for a slower model instead of dropping frames.")
     hold: int = Field(default=15, ge=1, le=100_000, description="Frames for which each image stays.")
+    scene: Literal["image", "paper"] = Field(
+        default="image",
+        description="`image` fills the frame's middle with it; `paper` draws it, light on dark, as ink on "
+        "an unevenly lit sheet.",
+    )
 
 
 class SyntheticCamera:
     """Draws each image over the centred square that a centre crop cuts out, and a bar that moves beside it.
 
-    Images are enlarged without smoothing, so that averaging down gives the original pixels back.
+    Images are enlarged without smoothing, so that averaging down gives the original pixels back. On paper
+    (`scene`) they are what a person would hold before a camera, and there is no bar.
     """
 
     def __init__(self, settings: SyntheticSettings) -> None:
@@ -69,6 +77,8 @@ class SyntheticCamera:
 
     def _draw(self, index: int) -> np.ndarray:
         width, height = self._settings.width, self._settings.height
+        if self._settings.scene == "paper":
+            return draw_on_paper(self._images[index][0], width, height, seed=self._number)
         side = min(width, height)
         picture = Image.fromarray(self._images[index][0]).resize((side, side), Image.Resampling.NEAREST)
         scene = np.full((height, width, 3), _BACKGROUND, np.uint8)
@@ -81,7 +91,7 @@ class SyntheticCamera:
         pixels = self._scene.copy()
         height, width = pixels.shape[:2]
         margin = (width - min(width, height)) // 2
-        if margin >= 8:
+        if margin >= 8 and self._settings.scene == "image":
             at = self._number * 4 % height
             pixels[at : at + 16, margin // 4 : margin // 2] = _BAR
         return pixels
