@@ -2,23 +2,27 @@
 
 import json
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from slimcast_edge.camera import CAMERAS
-from slimcast_edge.settings import PREFIX, EdgeSettings
+from slimcast_edge.settings import PREFIX, EdgeSettings, parse_settings
 
 
-def render(camera: str) -> str:
-    """Return a TOML file with all settings; defaults are commented out.
+def render(camera: str, chosen: Mapping[str, str] | None = None) -> str:
+    """Return a TOML file with all settings; what was not chosen is commented out and shows the default.
 
     Raises:
         UnknownKind: there is no such kind of camera.
+        SettingsError: what was chosen is wrong.
 
     """
     entry = CAMERAS[camera]
+    if chosen:
+        parse_settings(dict(chosen), source="what was chosen")
     lines = [
         "# Settings of a Slimcast camera. What is commented out shows the default.",
         f"# Every setting can also come from the environment, such as {PREFIX}DEVICE or {PREFIX}CAMERA__FPS.",
@@ -26,15 +30,26 @@ def render(camera: str) -> str:
     ]
     for name, field in EdgeSettings.model_fields.items():
         if name != "camera":
-            lines += [*_explained(name, field), ""]
+            value = _chosen(name, chosen or {})
+            lines += [*_explained(name, field, value), ""]
     lines += ["[camera]", f"# {entry.title}. Kinds: {', '.join(CAMERAS.names())}.", f'kind = "{camera}"']
     for name, field in entry.settings_type().model_fields.items():
         lines += ["", *_explained(name, field)]
     return "\n".join(lines) + "\n"
 
 
-def _explained(name: str, field: FieldInfo) -> list[str]:
+def _chosen(name: str, chosen: Mapping[str, str]) -> str | None:
+    """Return a chosen value as TOML; None where it was not chosen."""
+    if name not in chosen:
+        return None
+    value = getattr(parse_settings({name: chosen[name]}), name)
+    return json.dumps(value if isinstance(value, bool | int | float) else str(value))
+
+
+def _explained(name: str, field: FieldInfo, chosen: str | None = None) -> list[str]:
     comments = [f"# {line}" for line in textwrap.wrap(field.description or "", 100)]
+    if chosen is not None:
+        return [*comments, f"{name} = {chosen}"]
     if field.is_required():
         return [*comments, f'{name} = ""  # required']
     return [*comments, f"# {name} = {_toml(field)}"]

@@ -5,6 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from slimcast_edge.cli import main
+from slimcast_edge.settings import load_settings
 from slimcast_edge.signing import public_key_to_text
 from support_artifacts import make_artifact, write_artifact
 from support_wait import run_command, run_python
@@ -53,6 +54,19 @@ def test_init_writes_a_file_once(tmp_path, capsys):
     assert "--force" in capsys.readouterr().err
     assert main(["init", str(path), "--force"]) == 0
     assert 'kind = "picamera2"' in path.read_text()
+
+
+def test_init_with_choices(tmp_path, capsys):
+    path = tmp_path / "edge.toml"
+    chosen = ["--set", "device=007", "--set", "threads=2", "--set", "home_assistant=true"]
+    assert main(["init", str(path), "--camera", "video", *chosen]) == 0
+    settings = load_settings(path, {})
+    assert (settings.device, settings.threads, settings.home_assistant) == ("007", 2, True)
+    assert "# site = " in path.read_text()
+    for wrong in ("threads=0", "colour=red", "camera=video"):
+        assert main(["init", str(tmp_path / "no.toml"), "--set", wrong]) == 2
+        assert wrong.partition("=")[0] in capsys.readouterr().err
+    assert not (tmp_path / "no.toml").exists()
 
 
 def test_run_with_wrong_settings_says_so(tmp_path, capsys):

@@ -113,9 +113,10 @@ def _init(options: argparse.Namespace) -> int:
     from slimcast_edge.template import render
 
     path: Path = options.file
+    text = render(options.camera, dict(options.set))
     try:
         with path.open("w" if options.force else "x", encoding="utf-8") as file:
-            file.write(render(options.camera))
+            file.write(text)
     except FileExistsError as error:
         raise SettingsError(f"{path} is there already. Overwrite it with --force.") from error
     except OSError as error:
@@ -183,8 +184,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     init.add_argument("file", type=Path, nargs="?", default=Path("edge.toml"), metavar="FILE")
     init.add_argument("--camera", default="picamera2", help="kind of camera (default: picamera2)")
+    init.add_argument(
+        "--set",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="choose a setting; can be given again",
+    )
     init.add_argument("--force", action="store_true", help="overwrite a file that is there")
     return parser
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value.strip()
 
 
 def _positive(text: str) -> int:
