@@ -134,7 +134,7 @@ def watch_run(page, run: str) -> None:
 
 
 def compare(page) -> None:
-    """See every variant in the plot, switch the cost, and download the chosen one."""
+    """See every variant in the plot, switch the cost, choose by a click, look closer, take files along."""
     page.get_by_role("button", name="See trade-offs").click()
     page.get_by_role("heading", name="Trade-offs", level=1).wait_for()
     plot = page.locator(".js-plotly-plot")
@@ -142,13 +142,35 @@ def compare(page) -> None:
         plot.get_by_text(name, exact=True).wait_for()
     page.get_by_text("times smaller").wait_for()
     page.screenshot(path=OUTPUT / "4-trade-offs.png")
-    page.get_by_role("radio", name="Latency").or_(page.get_by_role("button", name="Latency")).first.click()
+    page.get_by_role("combobox", name="Across").click()
+    page.get_by_role("option", name="Latency", exact=True).click()
     plot.get_by_text("Latency p50", exact=False).wait_for()
+    page.wait_for_url("**x=latency_p50_ms**")
+    plot.locator(".point").nth(2).click(force=True)  # the pruned one's diamond, behind the ring
+    page.wait_for_url("**1-prune**")
+    section(page, "Answers")
+    page.get_by_text("Different answers to").wait_for()
+    page.goto(page.url)  # the address alone brings it all back
+    page.get_by_text("Different answers to").wait_for()
+    plot.get_by_text("Latency p50", exact=False).wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report and link").click()
+        page.get_by_role("button", name="HTML report").click()
+    assert download.value.suggested_filename.startswith("slimcast-report-")
+    page.keyboard.press("Escape")
+    page.get_by_role("combobox", name="Variant").click()
+    page.get_by_role("option", name="3-int8").click()
+    page.wait_for_url("**3-int8**")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download .onnx").click()
     assert download.value.suggested_filename.endswith("3-int8.onnx")
     assert Path(download.value.path()).stat().st_size > 1000
     page.get_by_role("button", name="Publish to a device").click()
+
+
+def section(page, name: str) -> None:
+    """Choose what stands below the plot."""
+    page.get_by_role("radio", name=name).or_(page.get_by_role("button", name=name)).first.click()
 
 
 def publish(page) -> None:

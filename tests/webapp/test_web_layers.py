@@ -59,12 +59,26 @@ def test_layers_are_compared_by_the_weights_that_compute(opened, run):
     assert layers.layer_changes(opened, points, points[0]) == []
 
 
+def test_figures_of_layers_are_those_of_the_file(opened, run):
+    points = tradeoffs.points(opened, [run.id])
+    before, after = (f"{run.id}/{name}" for name in ("0-v", "1-v"))
+    bits = layers.layer_bars(opened, points, "bits")
+    assert bits == {before: {"halves": 32, "fc": 32}, after: {"halves": 32, "fc": 8}}
+    channels, weights = (layers.layer_bars(opened, points, name)[after] for name in ("channels", "weights"))
+    graph = make_model().graph
+    sizes = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    assert weights["fc"] == sizes["mix"].size
+    assert channels["fc"] in sizes["mix"].shape
+    assert layers.layer_bars(opened, points, "sparsity")[before]["fc"] == 100 * np.mean(sizes["mix"] == 0)
+
+
 def test_the_page_shows_them_when_asked(opened, run):
     script = "from slimcast_web.pages import tradeoffs\ntradeoffs.show()"
     page = AppTest.from_string(script, default_timeout=60 * PATIENCE).run()
     assert any(text.value.startswith("Smaller only than 0-v") for text in page.markdown)
-    charts = len(page.get("plotly_chart"))
-    page.toggle(key=f"layers-{run.id}/1-v").set_value(True).run()
+    page.query_params["show"] = "compare"
+    page.session_state["compare-weights"] = True
+    page.run()
     assert not page.exception
-    assert len(page.get("plotly_chart")) == charts + 1
+    assert len(page.get("plotly_chart")) == 3  # the variants, their layers, the weights of one
     assert any("In float: halves. The weights of fc change most" in text.value for text in page.caption)

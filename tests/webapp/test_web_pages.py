@@ -98,7 +98,7 @@ class TestTradeoffs:
 
     def test_several_runs_are_compared(self, opened):
         one, two = finished_run(opened.store), finished_run(opened.store, compress.Draft(keep_macs=70))
-        test = page("tradeoffs", run=one.id)
+        test = page("tradeoffs", run=one.id, show="table")
         test.multiselect[0].set_value([one.id, two.id]).run()
         assert not test.exception
         assert len(test.dataframe[0].value) == 8

@@ -10,9 +10,11 @@ from slimcast.recipe import parse_recipe
 from slimcast.records import EventKind, RunState
 from slimcast_edge.signing import public_key_from_text
 from slimcast_edge.wire import DeviceState
-from slimcast_web.services import compress, figures, fleet, metrics, runs, studio, tradeoffs
+from slimcast_web.services import compress, figures, fleet, measures, metrics, pareto, runs, studio, tradeoffs
 from slimcast_web.services.compress import Draft
 from support_web import device, finished_run, running_run
+
+ACCURACY = measures.KNOWN["accuracy"]
 
 
 class TestCompress:
@@ -102,7 +104,9 @@ class TestTradeoffs:
     def test_the_front_holds_what_nothing_beats(self, opened):
         run = finished_run(opened.store)
         points = tradeoffs.points(opened, [run.id])
-        front = [point.variant.name for point in tradeoffs.front(points, "size_bytes")]
+        front = [
+            point.variant.name for point in pareto.front(points, [measures.KNOWN["size_bytes"], ACCURACY])
+        ]
         assert front == [
             "3-int8",
             "2-finetune",

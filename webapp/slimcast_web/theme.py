@@ -3,7 +3,7 @@
 from typing import Any
 
 CATEGORY_COLOURS = {
-    "baseline": "#000000",
+    "baseline": "#6B7A7C",
     "train": "#0072B2",
     "prune": "#E69F00",
     "netadapt": "#F0E442",
@@ -12,7 +12,8 @@ CATEGORY_COLOURS = {
     "finetune": "#009E73",
     "quantize": "#D55E00",
 }
-"""By kind of step; from Okabe and Ito's palette. Charts also give each its own marker shape."""
+"""By kind of step; from Okabe and Ito's palette, with a grey that shows on black.
+Charts also give each its own marker shape."""
 
 MARKERS = {
     "baseline": "circle-open",

@@ -61,7 +61,7 @@ def look(spec: DataSpec, *, root: Path, per_class: int = 6, classes: int = 20) -
         UnknownKind: the catalog has no such data set.
         DataError: it is missing or damaged, or cannot give what is asked for.
     """
-    data = chosen(_whole(spec, root), spec)
+    data = chosen(whole(spec, root), spec)
     parts = {"train": data.train_labels, "validation": data.validation_labels, "test": data.test_labels}
     return Look(
         labels=data.labels,
@@ -75,7 +75,13 @@ def look(spec: DataSpec, *, root: Path, per_class: int = 6, classes: int = 20) -
     )
 
 
-def _whole(spec: DataSpec, root: Path) -> ImageData:
+def whole(spec: DataSpec, root: Path) -> ImageData:
+    """Return all of a data set; images of folders stay on disk until they are asked for.
+
+    Raises:
+        UnknownKind: the catalog has no such data set.
+        DataError: it is missing or damaged.
+    """
     entry = DATA[spec.name]
     if not entry.needs_path:
         data: ImageData = entry.load()(root, download=False)
@@ -95,11 +101,12 @@ def _samples(data: ImageData, per_class: int, classes: int) -> list[Sample]:
         some = np.flatnonzero(data.train_labels == label)[:per_class]
         files = data.train_images
         images = files.select(some).sound() if isinstance(files, ImageFiles) else files[some]
-        samples += [Sample(png=_png(image), label=name) for image in images]
+        samples += [Sample(png=picture(image), label=name) for image in images]
     return samples
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def picture(pixels: np.ndarray) -> bytes:
+    """Return an image, uint8 (H, W, C), as PNG; small ones are enlarged by a whole factor."""
     factor = max(1, round(_SIDE / pixels.shape[0]))
     large = pixels.repeat(factor, 0).repeat(factor, 1)  # a browser would blur small pixels
     buffer = io.BytesIO()

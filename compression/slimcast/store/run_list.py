@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
-from slimcast.errors import RunStateError, StoreError
+from slimcast.errors import RunNotFound, RunStateError, StoreError
 from slimcast.records import Run, RunState
 from slimcast.store import rows
 from slimcast.store import tables as t
@@ -66,6 +66,20 @@ class RunList:
             found = [rows.to_run(row) for row in connection.execute(query.limit(limit).offset(offset))]
             tags = _tags_of(connection, [run.id for run in found])
         return [ListedRun(run=run, tags=tuple(tags[run.id])) for run in found]
+
+    def several(self, run_ids: Sequence[str]) -> list[Run]:
+        """Return these runs in this order, deleted ones as well: one query, however many.
+
+        Raises:
+            RunNotFound: one of them does not exist.
+        """
+        with self._database.reading() as connection:
+            query = select(t.runs).where(t.runs.c.id.in_(run_ids))
+            found = {row.id: rows.to_run(row) for row in connection.execute(query)}
+        missing = next((run_id for run_id in run_ids if run_id not in found), None)
+        if missing is not None:
+            raise RunNotFound(f"No run has the id {missing[:40]!r}. `slimcast runs` lists those there are.")
+        return [found[run_id] for run_id in run_ids]
 
     def count(self, wanted: RunFilter) -> int:
         """Return how many runs there are, for paging."""

@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from slimcast.measure.layer_weights import float_layers, layer_weights
+from slimcast.measure.layer_weights import LayerFacts, float_layers, layer_facts, layer_weights
+from slimcast.store.artifacts import ArtifactFiles
 from slimcast_web.services.studio import Studio
 from slimcast_web.services.tradeoffs import Point, last_float
+
+_FILES_KEPT = 64
+LAYER_MEASURES = {
+    "channels": "Output channels",
+    "sparsity": "Weights that are zero (%)",
+    "bits": "Bits of a weight in the file",
+    "weights": "Weights",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +57,39 @@ def layer_changes(studio: Studio, points: Sequence[Point], point: Point) -> list
         for name, weights in after.items()
         if name in before and before[name].shape == weights.shape
     ]
+
+
+def layer_bars(studio: Studio, points: Sequence[Point], measure: str) -> dict[str, dict[str, float]]:
+    """Return a figure of each layer, by variant's key and layer's name.
+
+    Args:
+        points: variants; those without a file are left out.
+        measure: a key of `LAYER_MEASURES`.
+
+    Raises:
+        StoreError: a file is not in the store any more.
+    """
+    files = {point.key: point.variant.artifact for point in points}
+    return {
+        key: {facts.name: _layer_figure(facts, measure) for facts in _facts(studio.store.artifacts, sha256)}
+        for key, sha256 in files.items()
+        if sha256
+    }
+
+
+def _layer_figure(facts: LayerFacts, measure: str) -> float:
+    figures = {
+        "channels": facts.outputs,
+        "sparsity": 100 * facts.sparsity,
+        "bits": facts.bits,
+        "weights": facts.weights,
+    }
+    return float(figures[measure])
+
+
+@lru_cache(maxsize=_FILES_KEPT)
+def _facts(artifacts: ArtifactFiles, sha256: str) -> tuple[LayerFacts, ...]:
+    return tuple(layer_facts(artifacts.local_path(sha256).read_bytes()))
 
 
 def _change(name: str, before: np.ndarray, after: np.ndarray, *, stayed: bool) -> LayerChange:

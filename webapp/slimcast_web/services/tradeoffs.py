@@ -1,17 +1,18 @@
-"""What each variant costs and keeps: points, the Pareto front, sentences, CSV."""
+"""What each variant costs and keeps: points, sentences, CSV."""
 
 import csv
 import io
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from slimcast.records import Measurement, Run, Variant
-from slimcast_web.services import figures
+from slimcast.store.run_list import RunFilter, RunName
+from slimcast_web.services import device_figures, figures
+from slimcast_web.services.measures import ACCURACY, LATENCY, SIZE
 from slimcast_web.services.studio import Studio
-
-LATENCY = "latency_p50_ms"
-
 
 _NOTABLE = 1.05
 """Times smaller or faster: less than that is within the noise of a measurement."""
@@ -24,21 +25,8 @@ _NOT_FASTER = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """A measured cost that accuracy can be drawn against."""
-
-    name: str
-    title: str
-    axis: str
-
-
-COSTS = (
-    Cost(name="size_bytes", title="Size", axis="Size of the .onnx file (bytes)"),
-    Cost(name="macs", title="MACs", axis="Multiply-accumulates for one image"),
-    Cost(name=LATENCY, title="Latency", axis="Latency p50, batch 1, 1 thread (ms)"),
-    Cost(name="compressed_bytes", title="Compressed size", axis="Size after zlib level 9 (bytes)"),
-)
+MOST_RUNS = 100
+"""Runs that are compared at once: a thousand points, which a browser draws without a wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,46 +51,62 @@ class Point:
         """Return the name of its file when it is downloaded."""
         return f"{self.run.name}-{self.variant.name}"[:96]
 
-    def value(self, name: str) -> float | None:
-        """Return a measured value."""
-        return self.variant.value(name)
+    def value(self, name: str, machine: str = "") -> float | None:
+        """Return a measured value, see `measurement`."""
+        found = self.measurement(name, machine)
+        return None if found is None else found.value
 
-    def measurement(self, name: str) -> Measurement | None:
-        """Return a measurement with all that belongs to it."""
-        return next((m for m in self.variant.measurements if m.name == name), None)
+    def measurement(self, name: str, machine: str = "") -> Measurement | None:
+        """Return a measurement with all that belongs to it.
+
+        Args:
+            name: of what was measured.
+            machine: where, for what depends on that; "" for where the run was.
+        """
+        found = self._by_name.get(name, {})
+        if not machine or "" in found:
+            return next(iter(found.values()), None)
+        return found.get(machine)
+
+    @cached_property
+    def _by_name(self) -> dict[str, dict[str, Measurement]]:
+        found: dict[str, dict[str, Measurement]] = {}
+        for one in self.variant.measurements:
+            found.setdefault(one.name, {}).setdefault(one.machine, one)
+        return found
 
 
-def runs_with_variants(studio: Studio, limit: int = 50) -> list[Run]:
+def runs_with_variants(studio: Studio, limit: int = 1000) -> list[RunName]:
     """Return the newest runs that have something to compare."""
-    return [run for run in studio.store.runs(limit=limit) if run.started_at and studio.store.variants(run.id)]
+    return studio.store.run_list.names(RunFilter(measured=True), limit=limit)
 
 
 def points(studio: Studio, run_ids: Sequence[str]) -> list[Point]:
-    """Return all variants of these runs that have an accuracy.
+    """Return all variants of these runs that have an accuracy, in the order of the runs.
+
+    What devices have measured of a variant stands behind what its run has.
 
     Raises:
         RunNotFound: one of them does not exist.
 
     """
-    found = []
-    for run_id in run_ids:
-        run = studio.store.run(run_id)
-        found += [Point(run=run, variant=variant) for variant in studio.store.variants(run.id)]
-    return [point for point in found if point.value("accuracy") is not None]
+    runs = studio.store.run_list.several(run_ids)
+    variants: dict[str, list[Variant]] = {run.id: [] for run in runs}
+    all_variants = studio.store.variants_of(list(variants))
+    on_devices = device_figures.of_artifacts(studio, {v.artifact for v in all_variants if v.artifact})
+    for variant in all_variants:
+        measured = variant.measurements + on_devices.get(variant.artifact or "", ())
+        variants[variant.run_id].append(replace(variant, measurements=measured))
+    found = [Point(run=run, variant=variant) for run in runs for variant in variants[run.id]]
+    return [point for point in found if point.value(ACCURACY) is not None]
 
 
-def front(points: Sequence[Point], cost: str) -> list[Point]:
-    """Return the Pareto front, cheapest first: no other is as accurate and as cheap, and better in one."""
-    usable = [point for point in points if point.value(cost) is not None]
-    # Cheapest first; of equally cheap ones the most accurate, which shadows the rest.
-    usable.sort(key=lambda point: (point.value(cost) or 0.0, -(point.value("accuracy") or 0.0)))
-    best, chosen = -1.0, []
-    for point in usable:
-        accuracy = point.value("accuracy") or 0.0
-        if accuracy > best:
-            best = accuracy
-            chosen.append(point)
-    return chosen
+def machines(points: Sequence[Point], name: str = LATENCY) -> list[str]:
+    """Return where something was measured, the machine of most points first."""
+    counts = Counter(
+        one.machine for point in points for one in point.variant.measurements if one.name == name
+    )
+    return [machine for machine, _ in counts.most_common() if machine]
 
 
 def baseline(points: Sequence[Point], point: Point) -> Point | None:
@@ -111,11 +115,11 @@ def baseline(points: Sequence[Point], point: Point) -> Point | None:
     return None if first.key == point.key else first
 
 
-def sentence(base: Point, point: Point) -> str:
+def sentence(base: Point, point: Point, machine: str = "") -> str:
     """Return in one sentence what a variant gains and loses against the baseline of its run."""
     gains = []
-    for name, more, less in (("size_bytes", "smaller", "larger"), (LATENCY, "faster", "slower")):
-        ratio = _ratio(base, point, name)
+    for name, more, less in ((SIZE, "smaller", "larger"), (LATENCY, "faster", "slower")):
+        ratio = _ratio(base, point, name, machine)
         if ratio is not None:
             word, times = (more, ratio) if ratio >= 1 else (less, 1 / ratio)
             gains.append(f"{figures.factor(times)} times {word}")
@@ -127,14 +131,16 @@ def sentence(base: Point, point: Point) -> str:
     return text + f", {abs(change):.2f} points {'more' if change > 0 else 'less'}."
 
 
-def machine_note(points: Sequence[Point]) -> str:
+def machine_note(points: Sequence[Point], machine: str = "") -> str:
     """Return where and how the latencies were measured."""
-    found = [m for point in points if (m := point.measurement(LATENCY)) is not None]
+    found = [m for point in points if (m := point.measurement(LATENCY, machine)) is not None]
     machines = sorted({m.machine for m in found if m.machine})
     if not machines:
         return ""
-    runs = f"{min(m.n for m in found)} to {max(m.n for m in found)}" if len(found) > 1 else str(found[0].n)
-    return f"Latency: ONNX Runtime, batch 1, 1 thread, p50 of {runs} runs, on {'; '.join(machines)}."
+    least, most = min(m.n for m in found), max(m.n for m in found)
+    threads = "" if machine else ", 1 thread"  # a device's name says how many
+    runs = str(least) if least == most else f"{least} to {most}"
+    return f"Latency: ONNX Runtime, batch 1{threads}, p50 of {runs} runs, on {'; '.join(machines)}."
 
 
 def zeros_note(points: Sequence[Point], point: Point) -> str:
@@ -186,6 +192,11 @@ def last_float(points: Sequence[Point], point: Point) -> Point | None:
     return max(found, key=lambda other: other.variant.step, default=None)
 
 
+def csv_name() -> str:
+    """Return what the table is called as a file, with the date."""
+    return f"slimcast-trade-offs-{time.strftime('%Y-%m-%d')}.csv"
+
+
 def csv_file(points: Sequence[Point]) -> tuple[str, str]:
     """Return name and text of a table with every measurement, one a line."""
     buffer = io.StringIO()
@@ -200,9 +211,9 @@ def csv_file(points: Sequence[Point]) -> tuple[str, str]:
                 variant.artifact or ""]  # fmt: skip
         for m in variant.measurements:
             writer.writerow([*head, m.name, m.value, m.unit, m.n, m.spread, m.machine])
-    return f"slimcast-trade-offs-{time.strftime('%Y-%m-%d')}.csv", buffer.getvalue()
+    return csv_name(), buffer.getvalue()
 
 
-def _ratio(base: Point, point: Point, name: str) -> float | None:
-    before, after = base.value(name), point.value(name)
+def _ratio(base: Point, point: Point, name: str, machine: str = "") -> float | None:
+    before, after = base.value(name, machine), point.value(name, machine)
     return before / after if before and after else None

@@ -1,0 +1,1 @@
+"""Figures of measurements, for pages and reports alike: Plotly only, no Streamlit."""

@@ -1,0 +1,44 @@
+"""Which class was taken for which."""
+
+import html
+
+import plotly.graph_objects as go
+
+from slimcast_web.services.answers import Confusion
+
+_LETTERS = 14
+_MOST_NUMBERS = 15
+
+
+def confusion_matrix(confusion: Confusion) -> go.Figure:
+    """Return a grid: the true class by row, the answer by column; colour is the share of the row."""
+    counts = confusion.counts
+    totals = counts.sum(1, keepdims=True).clip(1)
+    places = list(range(len(confusion.labels)))
+    names = [html.escape(label) for label in confusion.labels]
+    texts = counts.astype(str) if len(places) <= _MOST_NUMBERS else None
+    figure = go.Figure(
+        go.Heatmap(
+            z=(100 * counts / totals).tolist(),
+            x=places,
+            y=places,
+            text=None if texts is None else texts.tolist(),
+            texttemplate=None if texts is None else "%{text}",
+            customdata=[
+                [[names[row], names[column], int(counts[row, column])] for column in places] for row in places
+            ],
+            hovertemplate="%{customdata[0]} taken for %{customdata[1]}: %{customdata[2]} images, "
+            "%{z:.1f} % of the row<extra></extra>",
+            colorscale="Cividis",
+            reversescale=True,
+            zmin=0,
+            zmax=100,
+            colorbar={"title": {"text": "% of the row", "side": "right"}, "thickness": 12},
+        )
+    )
+    short = [html.escape(label[:_LETTERS]) for label in confusion.labels]
+    ticks = {"tickmode": "array", "tickvals": places, "ticktext": short, "constrain": "domain"}
+    figure.update_xaxes(title="answer", side="bottom", **ticks)
+    figure.update_yaxes(title="true class", autorange="reversed", scaleanchor="x", **ticks)
+    figure.update_layout(height=440, margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    return figure
