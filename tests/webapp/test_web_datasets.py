@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from slimcast.errors import DataError
 from slimcast.recipe.subject import DataSpec
-from slimcast_web.components.data_look import plain
+from slimcast_web.components.plain import plain
 from slimcast_web.services import compress, datasets
 from slimcast_web.services.compress import Draft
 from support_folder import COLOURS, make_set, picture, write

@@ -43,7 +43,7 @@ def routes() -> list[BaseRoute]:
         Route("/api/snapshots/{device}/{id}.jpg", snapshots.picture),
         Route("/api/artifacts/{sha256}.onnx", artifacts.download),
         # Streamlit serves its first page under "/" only; its own name works as well.
-        Route("/compress", lambda request: RedirectResponse(request.url.replace(path="/"))),
+        Route("/home", lambda request: RedirectResponse(request.url.replace(path="/"))),
         Route("/healthz", status.healthz),
         Route("/metrics", status.metrics),
     ]

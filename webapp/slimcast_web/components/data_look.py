@@ -1,6 +1,5 @@
 """A look at the data that the recipe takes: how many, how balanced, and what they look like."""
 
-import re
 from itertools import groupby
 
 import streamlit as st
@@ -8,10 +7,10 @@ import streamlit as st
 from slimcast.data.look import Look
 from slimcast.errors import SlimcastError
 from slimcast_web.components import class_chart, notices
+from slimcast_web.components.plain import plain
 from slimcast_web.services import datasets
 from slimcast_web.services.studio import Studio
 
-_MARKED = re.compile(r"([^\w\s])")
 
 
 def show(opened: Studio, text: str, *, key: str = "data-look") -> None:
@@ -61,8 +60,3 @@ def _samples(seen: Look) -> None:
             with place:
                 st.caption(plain(label))
                 st.image([sample.png for sample in group], width=60, alt=[sample.label for sample in group])
-
-
-def plain(name: str) -> str:
-    """Return a name that shows as it is where Markdown is understood: it may come from an upload."""
-    return _MARKED.sub(r"\\\1", name)

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from slimcast_web.components import recipe_state
-from slimcast_web.components.data_look import plain
+from slimcast_web.components.plain import plain
 from slimcast_web.services import forms, recipe_text
 from slimcast_web.services.forms import FieldKind, FormField
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from slimcast_web.components import navigation
-from slimcast_web.pages import compress, fleet, live, runs, search, tradeoffs
+from slimcast_web.pages import compress, fleet, home, live, runs, search, settings, tradeoffs
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -14,8 +14,9 @@ def main() -> None:
     """Set up the frame, and run the page that the address names."""
     st.set_page_config(page_title="Slimcast", page_icon=STATIC / "icon.png", layout="wide")
     pages = {
+        "home": st.Page(home.show, title="Home", icon=":material/home:", url_path="home", default=True),
         "compress": st.Page(
-            compress.show, title="Compress", icon=":material/compress:", url_path="compress", default=True
+            compress.show, title="Compress", icon=":material/compress:", url_path="compress"
         ),
         "runs": st.Page(runs.show, title="Runs", icon=":material/timeline:", url_path="runs"),
         "tradeoffs": st.Page(
@@ -24,6 +25,9 @@ def main() -> None:
         "search": st.Page(search.show, title="Search", icon=":material/search:", url_path="search"),
         "fleet": st.Page(fleet.show, title="Fleet", icon=":material/router:", url_path="fleet"),
         "live": st.Page(live.show, title="Live", icon=":material/videocam:", url_path="live"),
+        "settings": st.Page(
+            settings.show, title="Settings", icon=":material/settings:", url_path="settings"
+        ),
     }
     navigation.register(pages)
     kiosk = navigation.flag("kiosk")

@@ -12,6 +12,7 @@ from slimcast.search.processes import SearchProcesses
 from slimcast.settings import Settings
 from slimcast_web.services.events import EventReader
 from slimcast_web.services.history import StateHistory
+from slimcast_web.services.simulated_camera import SimulatedCamera
 
 if TYPE_CHECKING:
     from slimcast.fleet.hub import FleetHub
@@ -59,6 +60,7 @@ class Studio:
         self.events = EventReader(self.store)
         self.searches = SearchProcesses(self.settings, self.store)
         self.steward = make_steward(self.settings, self.hub, self.store)
+        self.camera = SimulatedCamera(self.settings)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
@@ -87,6 +89,7 @@ class Studio:
             ("The searches", self.searches),
             ("The history of devices", self.history),
             ("The fleet's steward", self.steward),
+            ("The simulated camera", self.camera),
         ]
         return [(name, part) for name, part in parts if part is not None]
 
