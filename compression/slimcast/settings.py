@@ -33,6 +33,8 @@ class Settings:
             temperature from which it is hot, degrees Celsius.
         host, port: where the web app listens. token: what a browser must present; empty means none is asked
             for on 127.0.0.1, and one is generated elsewhere.
+        allowed_users: who may sign in with an identity provider: e-mail addresses, ``@domain`` or ``*``,
+            with commas between them; empty means that the token alone counts.
     """
 
     home: Path
@@ -51,6 +53,7 @@ class Settings:
     broker_folder: Path | None = None
     alert_offline_s: float = 300.0
     alert_hot_c: float = 80.0
+    allowed_users: str = ""
 
     @property
     def keys_folder(self) -> Path:
@@ -130,6 +133,7 @@ class Settings:
             broker_folder=_path(env.get("SLIMCAST_BROKER_FOLDER")),
             alert_offline_s=_number(env, "SLIMCAST_ALERT_OFFLINE_S", 300.0, 10.0, 30 * 86400.0),
             alert_hot_c=_number(env, "SLIMCAST_ALERT_HOT_C", 80.0, 20.0, 150.0),
+            allowed_users=env.get("SLIMCAST_ALLOWED_USERS", ""),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -156,6 +160,7 @@ class Settings:
             "SLIMCAST_BROKER_FOLDER": _text(self.broker_folder),
             "SLIMCAST_ALERT_OFFLINE_S": str(self.alert_offline_s),
             "SLIMCAST_ALERT_HOT_C": str(self.alert_hot_c),
+            "SLIMCAST_ALLOWED_USERS": self.allowed_users,
         }
 
 

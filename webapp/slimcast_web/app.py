@@ -14,23 +14,30 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from slimcast_web.headers import SecurityHeaders
 from slimcast_web.middleware import TokenMiddleware
 from slimcast_web.routes import artifacts, live, snapshots, status
 from slimcast_web.services import studio
 from slimcast_web.services.studio import Studio
+from slimcast_web.sign_in import SignIn
 
 MAIN_SCRIPT = Path(__file__).parent / "pages" / "main.py"
 
 
 def build_app(opened: Studio) -> st.App:
-    """Return the app for an open studio, which it starts and stops; without a token it asks for none."""
+    """Return the app for an open studio, which it starts and stops; who may come in is in its settings."""
     # Cookies do not tell ports apart, so the name does: two studios here do not sign each other out.
-    cookie = f"slimcast_token_{opened.settings.port}"
+    settings = opened.settings
+    cookie = f"slimcast_token_{settings.port}"
+    sign_in = SignIn(settings.allowed_users) if settings.allowed_users else None
     return st.App(
         MAIN_SCRIPT,
         lifespan=_lifespan(opened),
         routes=routes(),
-        middleware=[Middleware(TokenMiddleware, token=opened.settings.token, cookie=cookie)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(TokenMiddleware, token=settings.token, cookie=cookie, sign_in=sign_in),
+        ],
     )
 
 

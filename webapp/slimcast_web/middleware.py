@@ -1,6 +1,7 @@
-"""One check for pages, WebSockets and downloads: the token, and where a browser's WebSocket comes from."""
+"""One check for pages, WebSockets and downloads: token or sign-in, and a WebSocket's origin."""
 
 import hmac
+import html
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -8,37 +9,48 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from slimcast_web.sign_in import OPEN_PATHS as SIGN_IN_PATHS
+from slimcast_web.sign_in import SignIn
+
 OPEN_PATHS = frozenset({"/healthz"})
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 COOKIE_SECONDS = 30 * 24 * 3600
 
-_SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Slimcast: token needed</title>
+_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Slimcast: sign in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:18vh auto;padding:0 1rem;color:#12211f}
 input,button{font:inherit;padding:.5rem .75rem;border-radius:8px;border:1px solid #8a9a9b}
 button{background:#0f766e;color:#fff;border-color:#0f766e}label{display:block;margin-bottom:.5rem}</style>
-<h1>This studio asks for its token</h1>
+"""
+_SIGN_IN = f"""{_HEAD}<h1>This studio asks for its token</h1>
 <p>Open the address that the studio printed when it started, or enter the token from it.</p>
 <form method="get"><label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Open Slimcast</button></form></html>"""
+_PROVIDER = f"""{_HEAD}<h1>Sign in to Slimcast</h1>
+<p>This studio lets in those whom its owner has named. If you have just signed in and see this again, ask the
+owner to add your address.</p><p><a href="LOGIN">Sign in</a></p></html>"""
 
 
 class TokenMiddleware:
     """Lets a request through that presents the token: as ``?token=``, in the cookie, or as a bearer.
 
+    With `sign_in`, also one whose cookie says that an allowed person has signed in.
+
     Without a token (only on 127.0.0.1) it still refuses what a foreign web page could do to a local server:
     requests under another host name (DNS rebinding) and WebSockets from another origin.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, cookie: str) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, cookie: str, sign_in: SignIn | None = None) -> None:
         self._app = app
         self._token = token.encode()
         self._cookie = cookie
+        self._sign_in = sign_in
+        self._open = OPEN_PATHS | (SIGN_IN_PATHS if sign_in else frozenset())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, redirect, or refuse."""
-        if scope["type"] not in {"http", "websocket"} or scope["path"] in OPEN_PATHS:
+        if scope["type"] not in {"http", "websocket"} or scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
         refusal = self._check(scope)
@@ -53,7 +65,7 @@ class TokenMiddleware:
         headers = Headers(scope=scope)
         if scope["type"] == "websocket" and not same_origin(headers):
             return PlainTextResponse("WebSocket from another origin.", status_code=403)
-        if not self._token:
+        if not self._token and self._sign_in is None:
             return None if _host_name(headers) in LOOPBACK_NAMES else _wrong_host(headers)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         from_query = dict(query).get("token")
@@ -61,9 +73,18 @@ class TokenMiddleware:
             if scope["type"] == "http" and not scope["path"].startswith("/api/"):
                 return self._remember(scope, query)
             return None
-        if self._matches(_bearer(headers)) or self._matches(_cookie(headers, self._cookie)):
+        cookies = _cookies(headers)
+        if self._matches(_bearer(headers)) or self._matches(cookies.get(self._cookie, "")):
             return None
+        if self._sign_in is not None:
+            return None if self._sign_in.knows(cookies) else self._ask(scope, self._sign_in)
         return HTMLResponse(_SIGN_IN, status_code=401, headers={"WWW-Authenticate": "Bearer"})
+
+    def _ask(self, scope: Scope, sign_in: SignIn) -> Response:
+        if scope["type"] == "websocket":
+            return PlainTextResponse("Sign in first.", status_code=401)
+        page = _PROVIDER.replace("LOGIN", html.escape(sign_in.login_url(), quote=True))
+        return HTMLResponse(page, status_code=401)
 
     def _remember(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
         rest = urlencode([(name, value) for name, value in query if name != "token"])
@@ -81,7 +102,7 @@ class TokenMiddleware:
         return response
 
     def _matches(self, presented: str) -> bool:
-        return hmac.compare_digest(presented.encode("utf-8", "replace"), self._token)
+        return bool(self._token) and hmac.compare_digest(presented.encode("utf-8", "replace"), self._token)
 
 
 def same_origin(headers: Headers) -> bool:
@@ -110,10 +131,10 @@ def _bearer(headers: Headers) -> str:
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def _cookie(headers: Headers, name: str) -> str:
-    jar = SimpleCookie()
+def _cookies(headers: Headers) -> dict[str, str]:
+    jar: SimpleCookie = SimpleCookie()
     try:
         jar.load(headers.get("cookie", ""))
     except CookieError:
-        return ""
-    return jar[name].value if name in jar else ""
+        return {}
+    return {name: morsel.value for name, morsel in jar.items()}

@@ -9,6 +9,7 @@ from slimcast.ports import check_port
 from slimcast.settings import Settings
 from slimcast_edge.errors import SettingsError
 from slimcast_web import theme
+from slimcast_web.sign_in import SignIn
 
 STARTUP_FAILED = 2
 
@@ -22,6 +23,8 @@ def main() -> int:
     try:
         settings = Settings.from_environment().with_token()
         check_free(settings.host, settings.port)
+        if settings.allowed_users:
+            SignIn(settings.allowed_users).check_settings()
         # Streamlit takes a second to import: only once it is clear that it can be used.
         from slimcast_web.app import build_app
         from slimcast_web.services.studio import open_studio

@@ -12,7 +12,6 @@ from slimcast_web.services import datasets
 from slimcast_web.services.studio import Studio
 
 
-
 def show(opened: Studio, text: str, *, key: str = "data-look") -> None:
     """Show the data of the recipe `text`, once somebody opens it."""
     box = st.expander("Look at the data", key=key, icon=":material/image_search:", on_change="rerun")

@@ -15,7 +15,7 @@ _WORDS = {
     Stage.COMPRESS: "LeNet-5 learns handwritten digits, loses half of its arithmetic and becomes int8. "
     "Nothing is downloaded; it takes about a minute.",
     Stage.WAIT: "The run goes on in a process of its own. The Runs page shows its curves.",
-    Stage.CAMERA: "The real camera client starts on this machine, and shows digits that no training has seen.",
+    Stage.CAMERA: "The real camera client starts on this machine and shows digits that no training has seen.",
     Stage.CONNECT: "The camera starts; it reports within some seconds.",
     Stage.PUBLISH: "The camera checks the signed model, tries it, and swaps it in between two frames.",
     Stage.DEPLOY: "The camera takes the model over. The Fleet page shows how it goes.",

@@ -19,7 +19,12 @@ def ways() -> None:
 
 
 _WAYS = (
-    ("compress", "Compress a model", "Choose network, data and how small; see the recipe; start.", "compress"),
+    (
+        "compress",
+        "Compress a model",
+        "Choose network, data and how small; see the recipe; start.",
+        "compress",
+    ),
     (
         "tradeoffs",
         "Look at trade-offs",

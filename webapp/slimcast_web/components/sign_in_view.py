@@ -16,7 +16,9 @@ def show(opened: Studio) -> None:
     if not settings.token:
         if not settings.allowed_users:
             st.text("No sign-in: only this machine can reach the studio.")
-            st.caption("With SLIMCAST_HOST set to another address, a token is asked for. Set by SLIMCAST_TOKEN.")
+            st.caption(
+                "With SLIMCAST_HOST set to another address, a token is asked for. Set by SLIMCAST_TOKEN."
+            )
         return
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     visible = right.toggle("Show the token", key="settings-token")

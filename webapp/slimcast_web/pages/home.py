@@ -43,4 +43,4 @@ def _do(opened: Studio, stage: Stage) -> None:
     except SlimcastError as error:
         notices.error(error)
         return
-    st.rerun(scope="fragment")
+    st.rerun()

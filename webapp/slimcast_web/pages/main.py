@@ -15,9 +15,7 @@ def main() -> None:
     st.set_page_config(page_title="Slimcast", page_icon=STATIC / "icon.png", layout="wide")
     pages = {
         "home": st.Page(home.show, title="Home", icon=":material/home:", url_path="home", default=True),
-        "compress": st.Page(
-            compress.show, title="Compress", icon=":material/compress:", url_path="compress"
-        ),
+        "compress": st.Page(compress.show, title="Compress", icon=":material/compress:", url_path="compress"),
         "runs": st.Page(runs.show, title="Runs", icon=":material/timeline:", url_path="runs"),
         "tradeoffs": st.Page(
             tradeoffs.show, title="Trade-offs", icon=":material/balance:", url_path="trade-offs"
@@ -25,9 +23,7 @@ def main() -> None:
         "search": st.Page(search.show, title="Search", icon=":material/search:", url_path="search"),
         "fleet": st.Page(fleet.show, title="Fleet", icon=":material/router:", url_path="fleet"),
         "live": st.Page(live.show, title="Live", icon=":material/videocam:", url_path="live"),
-        "settings": st.Page(
-            settings.show, title="Settings", icon=":material/settings:", url_path="settings"
-        ),
+        "settings": st.Page(settings.show, title="Settings", icon=":material/settings:", url_path="settings"),
     }
     navigation.register(pages)
     kiosk = navigation.flag("kiosk")

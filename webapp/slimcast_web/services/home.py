@@ -94,7 +94,9 @@ def publish_first(studio: Studio) -> str:
     """
     now = overview(studio)
     if not now.online:
-        raise FleetError("No camera is connected. Switch on the simulated one, or connect one on the Fleet page.")
+        raise FleetError(
+            "No camera is connected. Switch on the simulated one, or connect one on the Fleet page."
+        )
     if not now.results:
         raise FleetError("No run has left a model yet. Start one on the Compress page.")
     what = fleet.publishable(studio, now.results[0].run.id)[0]

@@ -13,7 +13,17 @@ from slimcast.fleet.keys import studio_key
 from slimcast_edge.signing import fingerprint
 from slimcast_web.services.studio import Studio
 
-PACKAGES = ("slimcast", "torch", "torchvision", "onnx", "onnxruntime", "streamlit", "optuna", "paho-mqtt", "amqtt")
+PACKAGES = (
+    "slimcast",
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxruntime",
+    "streamlit",
+    "optuna",
+    "paho-mqtt",
+    "amqtt",
+)
 _MOST_FILES = 500_000
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
 
@@ -132,9 +142,7 @@ def _count(title: str, folder: Path) -> Stored:
         size, files = size + each, files + 1
         if files == _MOST_FILES:
             break
-    return Stored(
-        title=title, place=str(folder), size_bytes=size, files=files, complete=files < _MOST_FILES
-    )
+    return Stored(title=title, place=str(folder), size_bytes=size, files=files, complete=files < _MOST_FILES)
 
 
 def _files(folder: Path) -> Iterator[int]:
