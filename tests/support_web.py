@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from optuna.trial import TrialState
 
 from slimcast.errors import FleetError
+from slimcast.fleet.measuring import Assignment
 from slimcast.fleet.records import Device, FramePacket
 from slimcast.recipe import parse_recipe
 from slimcast.records import EventKind, Measurement, Run, RunState, Search, Variant
@@ -34,6 +35,7 @@ class FakeHub:
     connected: bool = True
     stream_orders: list[tuple[str, wire.StreamSettings]] = field(default_factory=list)
     taken: list[FramePacket] = field(default_factory=list)
+    measured: list[tuple[str, Assignment]] = field(default_factory=list)
     broker_problem: str = ""
     refusal: str = ""
     started: bool = False
@@ -64,6 +66,22 @@ class FakeHub:
     def deliver(self, packet: FramePacket) -> None:
         for callback in list(self.watchers.get(packet.device, {}).values()):
             callback(packet)
+
+    def measure(self, device: str, what: Assignment, timeout_s: float) -> wire.Measured:
+        if self.refusal:
+            raise FleetError(self.refusal)
+        self.measured.append((device, what))
+        models = [
+            wire.ModelFigures(
+                sha256=sha256, provider="CPUExecutionProvider", p50_ms=4.0, p90_ms=5.0, p99_ms=6.0,
+                mean_ms=4.2, std_ms=0.3, runs=400, slowdown=1.25, peak_rss_mb=60.0, throttled=True,
+            )
+            for sha256, _ in what.models
+        ]  # fmt: skip
+        return wire.Measured(
+            machine="Raspberry Pi 5, 4 cores", runtime="onnxruntime 1.31", threads=2, camera="running",
+            models=models,
+        )  # fmt: skip
 
     def publish(self, device: str, artifact_sha256: str, name: str) -> int:
         if self.refusal:

@@ -176,6 +176,9 @@ class Table:
         return buffer.getvalue()
 
 
+_SLOWER = 1.1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """What a device measured of an artifact: batch 1, in a process of its own.
@@ -210,6 +213,11 @@ class Benchmark:
     temperature_before_c: float | None = None
     temperature_after_c: float | None = None
     throttled: bool | None = None
+
+    @property
+    def got_slower(self) -> bool:
+        """Return whether the last quarter took a tenth longer than the first, or more."""
+        return self.slowdown > _SLOWER
 
     @property
     def clock(self) -> str:

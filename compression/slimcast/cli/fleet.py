@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from slimcast.fleet import Device
     from slimcast.records import Benchmark
 
-SLOWER = 1.1
-"""A board whose last quarter took so many times as long as its first got slower while it was measured."""
-
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
@@ -117,7 +114,7 @@ def _figures_row(variant: str, found: "Benchmark") -> list[str]:
     heat = [found.temperature_before_c, found.temperature_after_c]
     notes = [
         *(["throttled"] if found.throttled else []),
-        *([f"became {found.slowdown:.2f} times slower"] if found.slowdown > SLOWER else []),
+        *([f"became {found.slowdown:.2f} times slower"] if found.got_slower else []),
         *(["others computed too"] if found.busy else []),
     ]
     times = [f"{value:.3f}" for value in (found.p50_ms, found.p90_ms, found.p99_ms, found.std_ms)]

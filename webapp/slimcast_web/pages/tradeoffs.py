@@ -8,6 +8,7 @@ from slimcast.errors import SlimcastError
 from slimcast_web.components import (
     answers_view,
     compare_view,
+    device_benchmark,
     navigation,
     notices,
     tradeoff_choice,
@@ -42,6 +43,7 @@ def show() -> None:
     shown = next(point for point in points if point.key == view.variant)
     chosen = compared.chosen(points, view.compared, shown)
     tradeoff_files.show(opened, points, chosen, axes, view)
+    device_benchmark.show(opened, points, shown)
     st.segmented_control(
         "Show",
         list(SECTIONS),

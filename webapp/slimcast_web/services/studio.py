@@ -10,6 +10,7 @@ from slimcast.errors import SlimcastError
 from slimcast.fleet.steward import make_steward
 from slimcast.search.processes import SearchProcesses
 from slimcast.settings import Settings
+from slimcast_web.services.benchmark_desk import BenchmarkDesk
 from slimcast_web.services.events import EventReader
 from slimcast_web.services.history import StateHistory
 from slimcast_web.services.simulated_camera import SimulatedCamera
@@ -61,6 +62,7 @@ class Studio:
         self.searches = SearchProcesses(self.settings, self.store)
         self.steward = make_steward(self.settings, self.hub, self.store)
         self.camera = SimulatedCamera(self.settings)
+        self.benchmarks = BenchmarkDesk(hub=self.hub, store=self.store)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
