@@ -79,7 +79,15 @@ def test_it_goes_back_up_after_a_quiet_while(link):
 
 def test_neither_slow_nor_quick_stays(link):
     link.frames(0.3, count=3)
-    assert link.frames(0.1, seconds=600) == 1
+    assert link.frames(0.15, seconds=600) == 1
+
+
+def test_a_busy_device_whose_frames_are_mostly_quick_goes_up(link):
+    link.frames(0.3, count=3)
+    for _ in range(30):
+        link.frames(0.01, count=4)
+        link.frames(0.15, count=1)
+    assert link.pace.step == 0
 
 
 def test_a_link_that_never_bears_more_is_tried_ever_more_seldom(link):
