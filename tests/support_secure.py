@@ -14,6 +14,7 @@ class SecureMosquitto(Mosquitto):
     """The broker of a folder; everything else about it is Mosquitto's own."""
 
     def __init__(self, folder: Path, *, hosts: tuple[str, ...] = ("127.0.0.1",), **plan) -> None:
+        folder.mkdir(exist_ok=True)
         super().__init__(folder, free_port())
         chosen = {"site": "lab", "folder": PurePosixPath(folder), "port": self.port}
         self.folder: BrokerFolder = write_folder(

@@ -12,6 +12,7 @@
     │   └── RunNotFound    no run has that id
     ├── RunStateError      a run is not in a state in which this can be done
     ├── FleetError         no broker, no such device, or a device did not answer
+    │   └── EnrolmentRefused  a request for enrolment is not answered; `status` as HTTP says it
     ├── RolloutError       a roll-out, group or label is written wrongly, or that cannot be done to it now
     └── Cancelled          somebody cancelled the run (not a failure)
 """
@@ -70,6 +71,18 @@ class FleetError(SlimcastError):
 
 class RolloutError(SlimcastError):
     """A roll-out's plan, a group or a label is wrong, or its state does not allow this."""
+
+
+class EnrolmentRefused(FleetError):
+    """A request for enrolment is not answered.
+
+    Attributes:
+        status: the HTTP status that says so.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Cancelled(SlimcastError):

@@ -1,6 +1,5 @@
 """Settings of the studio: read from the environment once, at the edge, and passed on as a value."""
 
-import ipaddress
 import os
 import secrets
 import socket
@@ -12,7 +11,7 @@ from urllib.parse import urlencode
 from platformdirs import user_data_path
 
 from slimcast_edge.errors import SettingsError
-from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, parse_url
+from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, is_loopback, parse_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,16 +161,6 @@ class Settings:
             "SLIMCAST_ALERT_HOT_C": str(self.alert_hot_c),
             "SLIMCAST_ALLOWED_USERS": self.allowed_users,
         }
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _path(text: str | None) -> Path | None:

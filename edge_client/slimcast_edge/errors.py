@@ -8,6 +8,7 @@
     ├── DuplicateKind             a catalog already has an entry of that name
     ├── WireError                 a payload that came over MQTT is malformed or too large
     ├── SignatureError            a signature does not match the pinned key
+    ├── EnrolmentError            the studio cannot be reached, or does not take the code
     ├── ArtifactError             a file is no artifact of ours, or refused; `reason` says which way
     ├── CameraError               a camera cannot be opened or read
     ├── PreviewError              there can be no window here
@@ -39,6 +40,10 @@ class WireError(SlimcastError):
 
 class SignatureError(SlimcastError):
     """A signature does not match the pinned key."""
+
+
+class EnrolmentError(SlimcastError):
+    """The studio cannot be reached, or does not take the code."""
 
 
 class Refusal(StrEnum):

@@ -1,5 +1,6 @@
 """Settings of a camera: a TOML file, with the environment above it; checked once, all problems at once."""
 
+import json
 import os
 import re
 import socket
@@ -20,6 +21,9 @@ from slimcast_edge.wire import Name
 
 PREFIX = "SLIMCAST_EDGE_"
 KEY_FILE = "studio.pub"
+ENROLMENT_FILE = "enrolment.json"
+"""In the state folder: settings that `slimcast-edge enroll --code` has fetched from the studio."""
+_BROKER = "broker"
 
 
 def _default_device() -> str:
@@ -217,7 +221,9 @@ class EdgeSettings(BaseModel):
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> EdgeSettings:
-    """Read the settings: the file, where there is one, and the environment above it.
+    """Read the settings: what the studio gave at enrolment, the file above it, the environment above both.
+
+    Where file or environment name a broker, nothing of the enrolled one counts: its password is not theirs.
 
     ``SLIMCAST_EDGE_CAMERA__FPS=10`` sets ``fps`` of the camera.
 
@@ -227,6 +233,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     """
     document = _read_toml(path) if path is not None else {}
     _apply_environment(document, os.environ if environment is None else environment)
+    document = _enrolled(document) | document
     return parse_settings(document, source=str(path) if path else "the environment")
 
 
@@ -271,6 +278,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"There is no file {path}. Make one with: slimcast-edge init") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"Cannot read {path}: {error}") from error
+
+
+def _enrolled(document: Mapping[str, Any]) -> dict[str, Any]:
+    folder = Path(str(document.get("state_folder") or _default_state_folder())).expanduser()
+    path = folder / ENROLMENT_FILE
+    try:
+        given = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"Cannot read {path}: {error}. Enrol the device anew.") from error
+    if not isinstance(given, dict):
+        raise SettingsError(f"{path} is damaged. Enrol the device anew.")
+    own_broker = _BROKER in document
+    return {name: value for name, value in given.items() if not (own_broker and name.startswith(_BROKER))}
 
 
 def _apply_environment(document: dict[str, Any], environment: Mapping[str, str]) -> None:

@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -24,37 +26,51 @@ def sign(order: S, key: Ed25519PrivateKey) -> S:
     return order.model_copy(update={"signature": base64.b64encode(key.sign(data)).decode()})
 
 
-def open_signed(data: bytes | bytearray, key: Ed25519PublicKey) -> Desired:
-    """Validate an order and check its signature.
+def open_signed(data: bytes | bytearray, *keys: Ed25519PublicKey) -> Desired:
+    """Validate an order and check that one of these keys has signed it.
 
     The signature is checked over the document as it came, so fields that a newer studio adds are covered too.
 
     Raises:
         WireError: malformed or too large.
-        SignatureError: it was not signed, or not with this key, or changed on its way.
+        SignatureError: it was not signed, or with none of these keys, or changed on its way.
 
     """
+    return find_signer(data, keys)[0]
+
+
+def find_signer(
+    data: bytes | bytearray, keys: Sequence[Ed25519PublicKey]
+) -> tuple[Desired, Ed25519PublicKey]:
+    """Return an order and the key that has signed it; raises as `open_signed` does."""
     desired = decode(Desired, "desired", data)
-    _verify(desired, data, key, f"Revision {desired.revision}")
-    return desired
+    return desired, _signer(desired, data, keys, f"Revision {desired.revision}")
 
 
-def open_signed_measure(data: bytes | bytearray, key: Ed25519PublicKey) -> Measure:
+def open_signed_measure(data: bytes | bytearray, *keys: Ed25519PublicKey) -> Measure:
     """Validate the order to measure something and check its signature; as `open_signed`."""
     order = decode(Measure, "cmd/measure", data)
-    _verify(order, data, key, f"The order {order.id} to measure")
+    _signer(order, data, keys, f"The order {order.id} to measure")
     return order
 
 
-def _verify(order: Desired | Measure, data: bytes | bytearray, key: Ed25519PublicKey, what: str) -> None:
+def _signer(
+    order: Desired | Measure, data: bytes | bytearray, keys: Sequence[Ed25519PublicKey], what: str
+) -> Ed25519PublicKey:
     try:
         signature = base64.b64decode(order.signature, validate=True)
-        key.verify(signature, _signed_bytes(type(order), json.loads(data)))
-    except (InvalidSignature, binascii.Error, ValueError) as error:
-        raise SignatureError(
-            f"{what} is not signed with the pinned key {fingerprint(key)}. "
-            "If the studio's key has changed, pin the new one with: slimcast-edge enroll"
-        ) from error
+        content = _signed_bytes(type(order), json.loads(data))
+    except ValueError:  # binascii.Error among them
+        signature = content = b""
+    for key in keys:
+        with contextlib.suppress(InvalidSignature):
+            key.verify(signature, content)
+            return key
+    pinned = ", ".join(map(fingerprint, keys)) or "none"
+    raise SignatureError(
+        f"{what} is not signed with a pinned key (pinned: {pinned}). "
+        "If the studio's key has changed, pin the new one with: slimcast-edge enroll"
+    )
 
 
 def public_key_from_text(text: str) -> Ed25519PublicKey:

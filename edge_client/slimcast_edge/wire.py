@@ -84,6 +84,7 @@ class About(Payload):
     machine: str = Field(default="", max_length=300)
     runtime_version: str = Field(default="", max_length=80)
     provider_reason: str = Field(default="", max_length=400)
+    key_fingerprints: list[Annotated[str, Field(max_length=16)]] = Field(default=[], max_length=8)
 
 
 class ArtifactRef(Payload):
@@ -144,6 +145,11 @@ class Desired(Payload):
 
     Site and device stand in the payload so that the signature binds them: a broker cannot hand one device's
     orders to another. `revision` only grows, so that it cannot replay an older order either.
+
+    Attributes:
+        next_key: public key (base64) that the studio will sign with; the device pins it beside the others.
+        retired_keys: fingerprints of keys that the studio no longer signs with; the device unpins them.
+
     """
 
     site: Name
@@ -151,6 +157,8 @@ class Desired(Payload):
     revision: int = Field(ge=1, lt=2**53)
     artifact: ArtifactRef | None = None
     stream: StreamSettings = StreamSettings()
+    next_key: str = Field(default="", max_length=64)
+    retired_keys: list[Annotated[str, Field(max_length=16)]] = Field(default=[], max_length=4)
     signature: str = Field(default="", max_length=200)
 
 

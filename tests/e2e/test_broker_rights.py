@@ -114,7 +114,7 @@ def test_the_protocol_page_says_who_writes_what_as_the_rights_do():
 
 
 def test_an_expelled_device_comes_in_no_more(broker):
-    password = broker.folder.admit("cam9")
+    password = broker.folder.admit("cam9").password
     first = Peer(broker.address("cam9", password), "cam9")
     first.connection.stop()
     assert broker.folder.expel("cam9")

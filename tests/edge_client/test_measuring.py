@@ -75,7 +75,9 @@ def measuring(host, tmp_path):
         version=VERSION,
         options=DeployOptions(stall_s=0.3, reask_s=0.1),
     )
-    judge = Judge(site="lab", device="cam1", session="s1", key=KEY.public_key(), max_bytes=1_000_000)
+    judge = Judge(
+        site="lab", device="cam1", session="s1", keys=lambda: [KEY.public_key()], max_bytes=1_000_000
+    )
     host.measuring = Measuring(place, host, judge)
     yield host.measuring
     host.measuring.stop()
@@ -155,7 +157,7 @@ def test_orders_that_are_not_obeyed_are_answered_and_nothing_is_fetched(host, me
 
 
 def test_without_a_key_nothing_is_measured(host, measuring):
-    measuring._judge = Judge(site="lab", device="cam1", session="s1", key=None, max_bytes=1_000_000)
+    measuring._judge = Judge(site="lab", device="cam1", session="s1", keys=list, max_bytes=1_000_000)
     measuring.order(order(FLOAT))
     assert "slimcast-edge enroll" in answer(host).error
 

@@ -9,10 +9,12 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from slimcast_edge.exchange import PATH as ENROLMENT_PATH
 from slimcast_web.sign_in import OPEN_PATHS as SIGN_IN_PATHS
 from slimcast_web.sign_in import SignIn
 
-OPEN_PATHS = frozenset({"/healthz"})
+OPEN_PATHS = frozenset({"/healthz", ENROLMENT_PATH})
+"""The latter answers only to who proves to know a one-time code."""
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 COOKIE_SECONDS = 30 * 24 * 3600
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import slimcast
-from slimcast.cli import broker, devices, fleet, rollouts, runs, search, studio
+from slimcast.cli import broker, devices, enrolment, fleet, keys, rollouts, runs, search, studio
 from slimcast.cli.exits import EXIT_CODES, SlimcastGroup
 
 app = typer.Typer(
@@ -44,14 +44,13 @@ app.command("publish", epilog=_example("slimcast publish mwq4wkm8bq --variant 3-
 app.command(
     "benchmark", epilog=_example("slimcast benchmark mwq4wkm8bq --variant 3-int8 --device cam1 --pause")
 )(fleet.benchmark)
+devices.app.command("enrol", epilog=_example("slimcast devices enrol cam1"))(enrolment.enrol)
 app.add_typer(devices.app, name="devices", epilog=_example("slimcast devices --json"))
 app.add_typer(
     rollouts.app, name="rollout", epilog=_example("slimcast rollout start RUN --variant 3-int8 --to all")
 )
 app.command("alerts", epilog=_example("slimcast alerts --acknowledge 7"))(devices.alerts)
-app.command("key", epilog=_example('slimcast-edge enroll --config edge.toml --key "$(slimcast key)"'))(
-    fleet.key
-)
+app.add_typer(keys.app, name="key")
 app.command("broker-config", epilog=_example("slimcast broker-config broker --host studio.local"))(
     broker.broker_config
 )

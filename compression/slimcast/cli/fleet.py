@@ -75,14 +75,6 @@ def benchmark(
     typer.echo(found[0].clock)
 
 
-def key() -> None:
-    """Print the studio's public key, which a device pins."""
-    from slimcast.fleet.keys import studio_key
-    from slimcast_edge.signing import public_key_to_text
-
-    typer.echo(public_key_to_text(studio_key(Settings.from_environment()).public_key()))
-
-
 def device_document(device: "Device") -> dict[str, Any]:
     """Return a device as `devices --json` lists it; null where it has not said so."""
     parts = {

@@ -31,7 +31,7 @@ def publish(
         FleetError: no broker, no such device or variant, another studio's key, or the device did not settle.
         RunNotFound: no run has that id.
     """
-    with _connected(settings) as (hub, store):
+    with connected(settings) as (hub, store):
         chosen = artifact_of(store, run, variant)
         _wait_heard(hub, device)
         name = f"{store.run(run).name} {chosen.name}"
@@ -51,7 +51,7 @@ def benchmark(
         FleetError: no broker, no such device or variant, or the device cannot do it.
         RunNotFound: no run has that id.
     """
-    with _connected(settings) as (hub, store):
+    with connected(settings) as (hub, store):
         title = store.run(run).name
         chosen = [artifact_of(store, run, name) for name in variants]
         _wait_heard(hub, device)
@@ -65,7 +65,7 @@ def devices(settings: Settings, wait_s: float = 2.0) -> list[Device]:
     Raises:
         FleetError: no broker answers.
     """
-    with _connected(settings) as (hub, _):
+    with connected(settings) as (hub, _):
         time.sleep(wait_s)
         return hub.devices()
 
@@ -76,7 +76,7 @@ def forget(settings: Settings, name: str) -> None:
     Raises:
         FleetError: no broker answers, the device is online, or nobody knows it.
     """
-    with _connected(settings) as (hub, store):
+    with connected(settings) as (hub, store):
         heard = _wait_any(hub, name)
         if heard:
             hub.forget(name)
@@ -85,7 +85,12 @@ def forget(settings: Settings, name: str) -> None:
 
 
 @contextmanager
-def _connected(settings: Settings) -> Iterator[tuple[FleetHub, Store]]:
+def connected(settings: Settings) -> Iterator[tuple[FleetHub, Store]]:
+    """Give a hub that has its broker, and the store, for as long as the block lasts.
+
+    Raises:
+        FleetError: no broker answers.
+    """
     store = Store.open(settings)
     hub = FleetHub(settings, store)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 from slimcast.errors import FleetError
 from slimcast.fleet.chunk_server import SEND_TIMEOUT_S, ChunkServer
 from slimcast.fleet.inbox import Inbox
-from slimcast.fleet.keys import studio_key
+from slimcast.fleet.keys import key_change, other_keys, studio_key
 from slimcast.fleet.measuring import Assignment, Measuring
 from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.publisher import Publisher
@@ -53,9 +53,16 @@ class FleetHub:
         self._changed = threading.Condition()
         key = studio_key(settings)
         self.public_key = key.public_key()
-        self._orders = OrderBook(settings.home / "orders" / settings.site, key)
+        self._orders = OrderBook(
+            settings.home / "orders" / settings.site, key, also=lambda: other_keys(settings)
+        )
         self._publisher = Publisher(
-            site=self._site, key=key, orders=self._orders, send=self._send, next_revision=store.next_revision
+            site=self._site,
+            key=key,
+            orders=self._orders,
+            send=self._send,
+            next_revision=store.next_revision,
+            key_change=lambda: key_change(settings),
         )
         self._viewers = Viewers(self._send_lease)
         self._measuring = Measuring(
@@ -221,6 +228,11 @@ class FleetHub:
             self._send(topic(self._site, device, suffix), b"")
             # The broker says so, too; but whoever has asked should see it done.
             self.on_cleared(Address(site=self._site, device=device, suffix=suffix))
+
+    def renew_order(self, device: str) -> int:
+        """Give a device its order once more, with what the studio has to say of its keys; as `set_stream`."""
+        self._check_connected()
+        return self._publisher.order(self.device(device))
 
     def wait_settled(
         self,

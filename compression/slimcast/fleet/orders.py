@@ -7,9 +7,10 @@ After a restart of the studio itself, the hub knows at once which artifacts it h
 import logging
 import secrets
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from slimcast_edge.errors import SignatureError, WireError
 from slimcast_edge.signing import open_signed
@@ -23,11 +24,14 @@ class OrderBook:
 
     Other studios with the same key share the folder or send their orders over the broker. Orders with a
     foreign signature are none of ours: what they name is not served, and their revision does not bind us.
+    `also` are keys of this studio that it signed with before, or will.
     """
 
-    def __init__(self, folder: Path, key: Ed25519PrivateKey) -> None:
+    def __init__(
+        self, folder: Path, key: Ed25519PrivateKey, also: Callable[[], Sequence[Ed25519PublicKey]] = tuple
+    ) -> None:
         self._folder = folder
-        self._public_key = key.public_key()
+        self._public_key, self._also = key.public_key(), also
         self._orders: dict[str, tuple[Desired, bytes]] = {}
         self._lock = threading.Lock()
 
@@ -36,7 +40,7 @@ class OrderBook:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 data = path.read_bytes()
-                order = open_signed(data, self._public_key)
+                order = self._open(data)
             except (OSError, WireError, SignatureError) as error:
                 _log.warning("The kept order %s is not used: %s", path, error)
                 continue
@@ -46,7 +50,7 @@ class OrderBook:
     def keep(self, data: bytes) -> Desired | None:
         """Keep an order if it is ours and not older than the one that is known; return it, else None."""
         try:
-            order = open_signed(data, self._public_key)
+            order = self._open(data)
         except SignatureError:
             return None
         with self._lock:
@@ -79,6 +83,12 @@ class OrderBook:
             if order.artifact is not None and order.artifact.sha256 == sha256:
                 return order.artifact
         return None
+
+    def _open(self, data: bytes) -> Desired:
+        try:
+            return open_signed(data, self._public_key)
+        except SignatureError:
+            return open_signed(data, *self._also())
 
     def _path(self, device: str) -> Path:
         return self._folder / f"{device}.json"

@@ -8,6 +8,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from slimcast.errors import FleetError
+from slimcast.fleet.keys import KeyChange
 from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.records import Device
 from slimcast_edge.errors import WireError
@@ -32,6 +33,7 @@ class Publisher:
     Args:
         send: publishes an order.
         next_revision: the store's counter for a device.
+        key_change: what orders say of the studio's keys, now.
 
     """
 
@@ -43,9 +45,10 @@ class Publisher:
         orders: OrderBook,
         send: Send,
         next_revision: Callable[[str], int],
+        key_change: Callable[[], KeyChange] = KeyChange,
     ) -> None:
         self._site, self._key, self._orders = site, key, orders
-        self._send, self._next_revision = send, next_revision
+        self._send, self._next_revision, self._key_change = send, next_revision, key_change
         self._retained: dict[str, int] = {}
         self._timer: threading.Timer | None = None
         self._one_at_a_time = threading.Lock()
@@ -61,12 +64,15 @@ class Publisher:
         self.check_key(device)
         with self._one_at_a_time:
             last = self._orders.get(device.name)
+            change = self._key_change()
             order = Desired(
                 site=self._site,
                 device=device.name,
                 revision=self._revision(device, last),
                 artifact=artifact or (last.artifact if last else None),
                 stream=stream or (last.stream if last else StreamSettings()),
+                next_key=change.next_key,
+                retired_keys=list(change.retired),
             )
             data = sign(order, self._key).encode()
             try:
@@ -132,13 +138,9 @@ class Publisher:
     def check_key(self, device: Device) -> None:
         """Refuse what the device would refuse anyway, minutes earlier and with what to do about it."""
         public_key = self._key.public_key()
-        if (
-            not device.online
-            or device.about is None
-            or device.about.key_fingerprint == fingerprint(public_key)
-        ):
+        if not device.online or device.about is None or fingerprint(public_key) in pinned_keys(device):
             return
-        pinned = device.about.key_fingerprint
+        pinned = ", ".join(pinned_keys(device))
         problem = (
             f"has pinned the key of another studio ({pinned})" if pinned else "has pinned no studio's key yet"
         )
@@ -147,3 +149,12 @@ class Publisher:
             f"`slimcast-edge enroll --config edge.toml --key {public_key_to_text(public_key)}` and start it "
             "again."
         )
+
+
+def pinned_keys(device: Device) -> list[str]:
+    """Return the fingerprints of the keys that a device says it has pinned; an older client names one."""
+    if device.about is None:
+        return []
+    return (
+        device.about.key_fingerprints or [device.about.key_fingerprint][: bool(device.about.key_fingerprint)]
+    )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slimcast_edge import __version__, logs
+from slimcast_edge.cli import enroll
 from slimcast_edge.cli.doctor import doctor
 from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
 
@@ -91,24 +92,6 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def _enroll(options: argparse.Namespace) -> int:
-    from slimcast_edge.deploy.state import write_durably
-    from slimcast_edge.settings import load_settings
-    from slimcast_edge.signing import fingerprint, public_key_from_text, public_key_to_text
-
-    settings = load_settings(options.config)
-    key = public_key_from_text(sys.stdin.read() if options.key == "-" else options.key)
-    path = settings.key_file
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, public_key_to_text(key).encode() + b"\n")
-    except OSError as error:
-        raise SettingsError(f"Cannot write the key to {path}: {error}.") from error
-    print(f"Pinned the studio's key {fingerprint(key)} for {settings.site}/{settings.device} in {path}.")
-    print("Compare it with the fingerprint that `slimcast key` shows. A client that runs must be restarted.")
-    return 0
-
-
 def _init(options: argparse.Namespace) -> int:
     from slimcast_edge.template import render
 
@@ -168,16 +151,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--config", type=Path, help="settings; without it, SLIMCAST_EDGE_* variables alone")
     check.add_argument("--json", action="store_true", help="print one JSON document")
 
-    enroll = add(
+    enrolment = add(
         "enroll",
-        _enroll,
-        "Pin the key of the studio whose orders this camera obeys.",
-        "slimcast-edge enroll --config edge.toml --key 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+        enroll.enroll,
+        "Pin the studio whose orders this camera obeys: by a one-time code, or by its key.",
+        "slimcast-edge enroll --studio http://studio.local:8501 --code K7-QM2X-D4RT-9",
     )
-    enroll.add_argument("--config", type=Path, help="settings of the camera")
-    enroll.add_argument(
-        "--key", required=True, metavar="BASE64", help="as `slimcast key` prints it; - reads stdin"
-    )
+    enroll.add_arguments(enrolment)
 
     init = add(
         "init", _init, "Write a settings file with every setting explained.", "slimcast-edge init edge.toml"

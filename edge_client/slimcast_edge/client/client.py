@@ -26,7 +26,7 @@ from slimcast_edge.client.vitals import Vitals
 from slimcast_edge.deploy.port import DeployOptions
 from slimcast_edge.deploy.startup import adopt, begin, open_first
 from slimcast_edge.deploy.state import Deployment, StateFolder
-from slimcast_edge.errors import SettingsError, SignatureError, WireError
+from slimcast_edge.errors import WireError
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.settings import EdgeSettings
 from slimcast_edge.slots import Slot
@@ -43,9 +43,8 @@ from slimcast_edge.wire import (
 )
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     from slimcast_edge.deploy.machine import Machine
+    from slimcast_edge.deploy.pinned import KeyRing
     from slimcast_edge.deploy.trial_process import TrialProcess
     from slimcast_edge.measuring.desk import Measuring
 
@@ -105,6 +104,7 @@ class Client:
         self._camera_loop: CameraLoop | None = None
         self._machine: Machine | None = None
         self._measuring: Measuring | None = None
+        self._keys: KeyRing | None = None
         self._trial: TrialProcess | None = None
         self._threads: list[threading.Thread] = []
 
@@ -184,13 +184,14 @@ class Client:
         from slimcast_edge.deploy.trial_process import TrialProcess
 
         settings = self._settings
+        self._keys = self._open_keys()
         self._trial = TrialProcess(settings.runtime_choice, max_latency_ms=settings.max_latency_ms)
         return Machine(
             folder=self._folder,
             host=self._host,
             trial=self._trial,
             identity=(settings.site, settings.device, self._session),
-            key=self._key(),
+            keys=self._keys,
             options=self._deploy_options(),
             deployment=deployment,
         )
@@ -216,7 +217,7 @@ class Client:
             site=settings.site,
             device=settings.device,
             session=self._session,
-            key=self._key(),
+            keys=(self._keys or self._open_keys()).keys,
             max_bytes=options.max_artifact_bytes,
         )
         place = MeasuringPlace(
@@ -228,23 +229,19 @@ class Client:
         )
         return Measuring(place, self._host, judge)
 
-    def _key(self) -> "Ed25519PublicKey | None":
-        from slimcast_edge.signing import public_key_from_text
+    def _open_keys(self) -> "KeyRing":
+        from slimcast_edge.deploy.pinned import KeyRing
 
-        path = self._settings.key_file
-        try:
-            return public_key_from_text(path.read_text())
-        except FileNotFoundError:
+        ring = KeyRing(self._settings.key_file, on_change=self._introduce)
+        if not ring.keys():
             logger.warning("No studio's key is pinned: orders will be refused. Use: slimcast-edge enroll")
-            return None
-        except (OSError, UnicodeDecodeError, SignatureError) as error:
-            raise SettingsError(f"Cannot use the pinned key {path}: {error}") from error
+        return ring
 
     # What arrives; called by the connection's worker.
 
     def _on_connect(self) -> None:
         self._connection.publish(self._topic("status"), self._status(online=True))
-        self._connection.publish(self._topic("about"), self._about().encode())
+        self._introduce()
         self._host.report_again()
         self._operations.announce()
         self._host.answer_again()
@@ -343,11 +340,14 @@ class Client:
             reconnects=self._connection.counters["reconnects"],
         )
 
+    def _introduce(self) -> None:
+        self._connection.publish(self._topic("about"), self._about().encode())
+
     def _about(self) -> About:
         from slimcast_edge.runtime.onnx import VERSION
-        from slimcast_edge.signing import fingerprint
 
-        key, current = self._key(), self._engine.current
+        keys = self._keys.fingerprints() if self._keys else []
+        current = self._engine.current
         return About(
             session=self._session,
             hardware=hardware()[:200],
@@ -358,7 +358,8 @@ class Client:
             runtime=self._settings.runtime,
             providers=[current.runtime.provider] if current else [],
             threads=self._settings.threads,
-            key_fingerprint=fingerprint(key) if key else "",
+            key_fingerprint=keys[0] if keys else "",
+            key_fingerprints=keys,
             machine=describe_machine()[:300],
             runtime_version=VERSION,
             provider_reason=current.runtime.reason[:400] if current else "",

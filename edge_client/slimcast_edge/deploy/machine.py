@@ -8,20 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slimcast_edge.artifact_file import check_file
 from slimcast_edge.deploy.download import Download, check_room, forget_others, hash_file
 from slimcast_edge.deploy.fetch import Superseded, fetch
 from slimcast_edge.deploy.orders import Refused, judge
+from slimcast_edge.deploy.pinned import KeyRing
 from slimcast_edge.deploy.port import DeployOptions, Host, Trial
 from slimcast_edge.deploy.probation import watch
 from slimcast_edge.deploy.state import Deployment, ModelEntry, StateFolder
-from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure, WireError
+from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure, SettingsError, WireError
 from slimcast_edge.wire import ArtifactRef, Desired, DeviceState, Event, EventKind
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +33,7 @@ class Machine:
         folder: where everything is kept.
         host: the client around it. trial: tries a model out of harm's way.
         identity: (site, device, session).
-        key: the pinned key of the studio; None: every order is refused.
+        keys: the pinned keys of studios; without one every order is refused.
 
     """
 
@@ -46,13 +44,13 @@ class Machine:
         host: Host,
         trial: Trial,
         identity: tuple[str, str, str],
-        key: "Ed25519PublicKey | None",
+        keys: KeyRing,
         options: DeployOptions,
         deployment: Deployment,
     ) -> None:
         self._folder, self._host, self._trial, self._options = folder, host, trial, options
         self._site, self._device, self._session = identity
-        self._key = key
+        self._keys = keys
         self._now = deployment
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._download: Download | None = None
@@ -116,13 +114,18 @@ class Machine:
 
     def _handle_order(self, payload: bytes) -> None:
         try:
-            desired = judge(payload, key=self._key, site=self._site, device=self._device, now=self._now)
+            keys = self._keys.keys()
+            desired, signer = judge(payload, keys=keys, site=self._site, device=self._device, now=self._now)
+        except SettingsError as error:
+            logger.error("An order could not be checked: %s", error)
+            self.counters["errors"] += 1
         except WireError as error:
             logger.warning("Dropped an order: %s", error)
             self.counters["dropped_malformed"] += 1
         except Refused as refused:
             self._refuse(refused)
         else:
+            self._keys.follow(desired, signer)
             self._accept(desired)
 
     def _accept(self, desired: Desired) -> None:

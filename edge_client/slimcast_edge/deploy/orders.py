@@ -1,10 +1,12 @@
 """Which orders a device obeys."""
 
+from collections.abc import Sequence
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from slimcast_edge.deploy.state import Deployment
 from slimcast_edge.errors import Refusal, SignatureError, SlimcastError
-from slimcast_edge.signing import open_signed
+from slimcast_edge.signing import find_signer
 from slimcast_edge.wire import Desired, decode
 
 
@@ -22,9 +24,9 @@ class Refused(SlimcastError):
 
 
 def judge(
-    payload: bytes, *, key: Ed25519PublicKey | None, site: str, device: str, now: Deployment
-) -> Desired:
-    """Return the order if it is to be obeyed: signed, for this device, and not older than the last.
+    payload: bytes, *, keys: Sequence[Ed25519PublicKey], site: str, device: str, now: Deployment
+) -> tuple[Desired, Ed25519PublicKey]:
+    """Return the order, and who signed it, if it is to be obeyed: for this device, not older than the last.
 
     Raises:
         WireError: malformed or too large.
@@ -33,14 +35,14 @@ def judge(
     """
     claimed = decode(Desired, "desired", payload)
     revision = claimed.revision
-    if key is None:
+    if not keys:
         raise Refused(
             Refusal.WRONG_SIGNATURE,
             revision,
             "No studio's key is pinned on this device. Pin it with: slimcast-edge enroll --key KEY",
         )
     try:
-        desired = open_signed(payload, key)
+        desired, signer = find_signer(payload, keys)
     except SignatureError as error:
         raise Refused(Refusal.WRONG_SIGNATURE, revision, str(error)) from error
     if (desired.site, desired.device) != (site, device):
@@ -61,4 +63,4 @@ def judge(
             revision,
             f"Revision {revision} was accepted with another artifact. A new artifact needs a new revision.",
         )
-    return desired
+    return desired, signer

@@ -134,10 +134,11 @@ class StateFolder:
                 path.unlink(missing_ok=True)
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Replace a file by another content: whole or not at all, and on the disk when this returns."""
     draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

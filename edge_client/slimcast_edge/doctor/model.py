@@ -5,13 +5,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from slimcast_edge.deploy.download import hash_file
+from slimcast_edge.deploy.pinned import KeyRing
 from slimcast_edge.deploy.state import Deployment, ModelEntry
 from slimcast_edge.deploy.trial_process import TrialProcess
 from slimcast_edge.doctor.child import ask_child
 from slimcast_edge.doctor.finding import Finding, bad, good
-from slimcast_edge.errors import ArtifactError, SignatureError
+from slimcast_edge.errors import ArtifactError, SettingsError
 from slimcast_edge.settings import EdgeSettings
-from slimcast_edge.signing import fingerprint, public_key_from_text
+from slimcast_edge.signing import fingerprint
 
 RUNTIME_LIMIT_S = 60.0
 TRIAL_LIMIT_S = 90.0
@@ -20,19 +21,17 @@ _PUBLISH_AGAIN = "Publish a model to this device again, on the studio's page Fle
 
 def check_key(settings: EdgeSettings) -> Finding:
     """Check that a studio's key is pinned, and can be read."""
-    path = settings.key_file
     how = "In the studio `slimcast key` prints it; here: slimcast-edge enroll --config FILE --key KEY"
     try:
-        key = public_key_from_text(path.read_text())
-    except FileNotFoundError:
+        keys = KeyRing(settings.key_file).keys()
+    except SettingsError as error:
+        if isinstance(error.__cause__, OSError):
+            return bad("key", str(error), "Run this as the client's user or as root.")
+        return bad("key", f"The file is damaged: {error}", how)
+    if not keys:
         return bad("key", "No studio's key is pinned: every order will be refused.", how)
-    except OSError as error:
-        return bad(
-            "key", f"Cannot read {path}: {error.strerror}.", "Run this as the client's user or as root."
-        )
-    except (UnicodeDecodeError, SignatureError) as error:
-        return bad("key", f"{path} is damaged: {error}", how)
-    return good("key", f"{fingerprint(key)} is pinned; `slimcast key` must show the same")
+    marks = ", ".join(map(fingerprint, keys))
+    return good("key", f"{marks} is pinned; `slimcast key list` must show the same")
 
 
 def check_runtime(settings: EdgeSettings) -> Finding:

@@ -1,9 +1,10 @@
 """Which orders to measure something a device obeys."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from slimcast_edge.errors import SignatureError, SlimcastError
+from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
 from slimcast_edge.signing import open_signed_measure
 from slimcast_edge.wire import Measure, decode
 
@@ -21,9 +22,15 @@ class Judge:
     """Obeys each order once: signed, for this device, and for this session of it."""
 
     def __init__(
-        self, *, site: str, device: str, session: str, key: "Ed25519PublicKey | None", max_bytes: int
+        self,
+        *,
+        site: str,
+        device: str,
+        session: str,
+        keys: "Callable[[], Sequence[Ed25519PublicKey]]",
+        max_bytes: int,
     ) -> None:
-        self._identity, self._key, self._max_bytes = (site, device, session), key, max_bytes
+        self._identity, self._keys, self._max_bytes = (site, device, session), keys, max_bytes
         self._seen: deque[str] = deque(maxlen=_REMEMBERED)
 
     def judge(self, payload: bytes) -> Measure | None:
@@ -35,11 +42,14 @@ class Judge:
 
         """
         claimed = decode(Measure, "cmd/measure", payload)
-        if self._key is None:
-            raise NotMeasured("No studio's key is pinned on this device. Pin it with: slimcast-edge enroll")
         try:
-            order = open_signed_measure(payload, self._key)
-        except SignatureError as error:
+            keys = self._keys()
+            if not keys:
+                raise SignatureError(
+                    "No studio's key is pinned on this device. Pin it with: slimcast-edge enroll"
+                )
+            order = open_signed_measure(payload, *keys)
+        except (SettingsError, SignatureError) as error:
             raise NotMeasured(str(error)) from error
         if (order.site, order.device, order.session) != self._identity:
             raise NotMeasured("The order is for another device, or for an earlier start of this one.")

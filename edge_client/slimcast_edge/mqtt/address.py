@@ -1,5 +1,6 @@
 """Where a broker is, who we are there, and whom we trust."""
 
+import ipaddress
 import os
 import ssl
 from collections.abc import Callable
@@ -136,6 +137,16 @@ def parse_url(url: str) -> BrokerAddress:
         password=unquote(parts.password or ""),
         tls=parts.scheme == "mqtts",
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_secret(path: Path) -> str:

@@ -2,7 +2,31 @@
 
 import streamlit as st
 
+from slimcast.errors import SlimcastError
+from slimcast_web.components import notices
+from slimcast_web.services import figures, fleet
 from slimcast_web.services.fleet import Connect
+from slimcast_web.services.studio import Studio
+
+
+def enrol(studio: Studio) -> None:
+    """Make a one-time code for a new camera, and show what to type there."""
+    with st.form("enrol", border=False):
+        name, button = st.columns([4, 2], vertical_alignment="bottom")
+        device = name.text_input("Name of the camera", max_chars=64, placeholder="cam1", key="enrol-name")
+        wanted = button.form_submit_button("Make a one-time code", icon=":material/key:", width="stretch")
+    if not wanted:
+        return
+    try:
+        made = fleet.new_code(studio, device)
+    except SlimcastError as error:
+        notices.error(error)
+        return
+    st.code(made.command(fleet.studio_address(st.context.url, studio)), language="bash", wrap_lines=True)
+    st.caption(
+        f"Run this on the camera's machine before {figures.clock(made.expires_at)}. The code works once; it "
+        "gives the camera the studio's key, the broker's address and, where the studio keeps any, a password."
+    )
 
 
 def show(connect: Connect) -> None:

@@ -75,6 +75,7 @@ def _publish(opened: Studio, device: str, what: fleet.Publishable) -> None:
 def _guide(opened: Studio, expanded: bool) -> None:
     with st.expander("Connect a camera", expanded=expanded, icon=":material/add_a_photo:"):
         try:
+            connect_guide.enrol(opened)
             connect_guide.show(fleet.connect(opened))
         except SlimcastError as error:
             notices.error(error)

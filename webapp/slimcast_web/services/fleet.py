@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from slimcast.errors import FleetError
+from slimcast.fleet.enrolment import NewCode
 from slimcast.fleet.keys import studio_key
 from slimcast.fleet.records import Device
 from slimcast.records import Run, Variant
@@ -142,6 +143,22 @@ def connect(studio: Studio) -> Connect:
         key_fingerprint=fingerprint(key),
         only_here=not settings.broker_url,
     )
+
+
+def new_code(studio: Studio, device: str) -> NewCode:
+    """Make a one-time code with which a device of this name can enrol.
+
+    Raises:
+        FleetError: no device can have that name, or the code cannot be kept.
+
+    """
+    return studio.enrolment.new_code(device.strip())
+
+
+def studio_address(page_url: str | None, studio: Studio) -> str:
+    """Return the address under which a device reaches the studio: the one that the browser uses."""
+    parts = urlsplit(page_url or studio.settings.web_url())
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _without_password(url: str) -> str:

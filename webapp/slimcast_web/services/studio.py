@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from slimcast.errors import SlimcastError
+from slimcast.fleet.enrolment import EnrolmentDesk
 from slimcast.fleet.steward import make_steward
 from slimcast.search.processes import SearchProcesses
 from slimcast.settings import Settings
@@ -59,6 +60,7 @@ class Studio:
         """Make what reads from the parts."""
         self.history = StateHistory(self.hub)
         self.events = EventReader(self.store)
+        self.enrolment = EnrolmentDesk(self.settings)
         self.searches = SearchProcesses(self.settings, self.store)
         self.steward = make_steward(self.settings, self.hub, self.store)
         self.camera = SimulatedCamera(self.settings)

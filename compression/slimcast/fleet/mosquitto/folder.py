@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from slimcast.errors import FleetError
@@ -22,6 +23,16 @@ RENEW_DAYS = 30
 """A certificate of the broker that ends sooner is renewed when the folder is written again."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """With what a device comes in: user and password, or a certificate and its key (PEM)."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    certificate: str = ""
+    private_key: str = field(default="", repr=False)
+
+
 class BrokerFolder:
     """What `write_folder` has written, for those who use it."""
 
@@ -29,30 +40,20 @@ class BrokerFolder:
         self.folder = folder
         self.passwords = PasswordFile(folder / "passwords")
 
-    @property
-    def ca(self) -> str:
-        """The authority's certificate (PEM), "" where the broker has none.
+    def admit(self, device: str) -> Admission:
+        """Give a device a password that the broker knows, or a certificate where it asks for those.
 
         Raises:
-            FleetError: it cannot be read.
-        """
-        path = self.folder / "ca.pem"
-        try:
-            return path.read_text() if path.exists() else ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise FleetError(f"The broker's authority {path} cannot be read: {error}.") from error
-
-    def admit(self, device: str) -> str:
-        """Give a device a password, have the broker read it, and return it.
-
-        Raises:
-            FleetError: the name is the studio's own or cannot be one, or the file cannot be changed.
+            FleetError: the name is the studio's own or cannot be one, or a file cannot be read or changed.
         """
         if device in {STUDIO, HOME_ASSISTANT}:
             raise FleetError(f"No device can be named {device!r}: it would have the {device}'s rights.")
-        password = self.passwords.give(device)
-        self.reload()
-        return password
+        if self.passwords.path.exists():
+            password = self.passwords.give(device)
+            self.reload()
+            return Admission(user=device, password=password)
+        certificate, key = self.client_certificate(device)
+        return Admission(certificate=certificate.read_text(), private_key=key.read_text())
 
     def expel(self, device: str) -> bool:
         """Take a device's password away; return whether it had one. A connection that is open stays so.
@@ -160,7 +161,7 @@ def _environment(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> str:
     else:
         variables["BROKER_USER"] = STUDIO
         variables["BROKER_PASSWORD_FILE"] = str(folder / "studio-password")
-        variables["BROKER_FOLDER"] = str(folder)
+    variables["BROKER_FOLDER"] = str(folder)
     return "".join(f"SLIMCAST_{name}={value}\n" for name, value in variables.items())
 
 
