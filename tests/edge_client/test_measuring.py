@@ -139,8 +139,8 @@ def test_a_model_that_the_device_has_is_not_fetched(host, measuring, tmp_path):
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
-        (order(FLOAT, key=Ed25519PrivateKey.generate()), "not signed with the pinned key"),
-        (order(FLOAT).replace(b'"seconds":0.05', b'"seconds":0.06'), "not signed with the pinned key"),
+        (order(FLOAT, key=Ed25519PrivateKey.generate()), "not signed with a pinned key"),
+        (order(FLOAT).replace(b'"seconds":0.05', b'"seconds":0.06'), "not signed with a pinned key"),
         (order(FLOAT, device="cam2"), "another device"),
         (order(FLOAT, session="s0"), "earlier start"),
         (order(), "names nothing"),
