@@ -4,6 +4,7 @@
 #   make test    install what the tests need, run all of them
 #   make check   format, lint, types, layers
 #   make bench   every figure of the README, printed afresh
+#   make screenshots   the pictures of docs/images, from the real app
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test check bench format install install-dev system-packages clean
+.PHONY: demo test check bench screenshots format install install-dev system-packages clean
 
 demo: $(VENV)/.studio
 	$(BIN)/slimcast demo
@@ -30,6 +31,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run_all.py
+
+screenshots: $(VENV)/.dev system-packages
+	PYTHONPATH=tests $(BIN)/python tests/e2e/screenshots.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

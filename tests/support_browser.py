@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,3 +73,21 @@ def answers(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+def first_visit(
+    page, address: str, timeout_s: float, seen: Callable[[str], None] = lambda _name: None
+) -> None:
+    """Go a newcomer's way on Home, from an empty studio to labelled frames; `seen` hears of each stage."""
+    page.goto(address)
+    page.get_by_role("button", name="Compress digits").click()
+    for button in ("Switch on the simulated camera", "Publish"):
+        place = page.get_by_role("button", name=button, exact=True)
+        place.wait_for(timeout=timeout_s * 1000)
+        seen(button)
+        place.click()
+    link = page.get_by_role("link", name="See the frames")
+    link.wait_for(timeout=timeout_s * 1000)
+    seen("See the frames")
+    link.click()
+    page.locator('figure[data-condition="live"]').first.wait_for(timeout=timeout_s * 1000)

@@ -11,7 +11,7 @@ from PIL import Image
 from slimcast.demo.camera import DEVICE
 from slimcast.ports import free_port
 from slimcast_web.services import compress
-from support_browser import ARGUMENTS, chromium, running_app, running_camera
+from support_browser import ARGUMENTS, chromium, first_visit, running_app, running_camera
 from support_wait import PATIENCE, wait_for
 
 pytestmark = [
@@ -64,6 +64,14 @@ def test_from_a_recipe_to_labelled_frames(studio_settings, browser_page, tmp_pat
         compare(page)
         publish(page)
         watch_live(page, address)
+
+
+def test_a_first_visit_ends_with_frames(studio_settings, browser_page, tmp_path):
+    with running_app(studio_settings, tmp_path / "app.log") as address:
+        first_visit(browser_page, address, 2 * SLOW_S * PATIENCE)
+        tile = browser_page.locator("figure[data-device]").first
+        wait_for(lambda: tile.evaluate(READ_TILE)["label"], "a label on the frames", SLOW_S)
+        browser_page.screenshot(path=OUTPUT / "9-first-visit.png")
 
 
 def test_a_zip_of_images_becomes_the_data(studio_settings, browser_page, tmp_path):

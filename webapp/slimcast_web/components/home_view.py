@@ -13,9 +13,8 @@ def ways() -> None:
     """Draw the three ways to start."""
     for column, (page, title, text, icon) in zip(st.columns(3), _WAYS, strict=True):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"**{title}**")
-            st.caption(text)
             navigation.link(page, title, icon=f":material/{icon}:")
+            st.caption(text)
 
 
 _WAYS = (
@@ -31,7 +30,7 @@ _WAYS = (
         "What each variant costs and keeps, and which nothing else beats.",
         "balance",
     ),
-    ("fleet", "Connect a camera", "A Raspberry Pi or any Linux machine, with four commands.", "add_a_photo"),
+    ("fleet", "Connect a camera", "A Raspberry Pi, or any machine with Linux and a camera.", "add_a_photo"),
 )
 
 

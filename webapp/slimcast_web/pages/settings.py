@@ -34,10 +34,11 @@ def show() -> None:
 
 def _places(opened: Studio) -> None:
     rows = [
-        {"setting": place.title, "value": place.value, "set by": place.variable, "": place.note}
+        {"setting": place.title, "value": place.value, "set by": place.variable}
         for place in installation.places(opened)
     ]
-    st.dataframe(rows, hide_index=True, width="stretch", key="settings-places")
+    st.dataframe(rows, hide_index=True, width="stretch", height="content", key="settings-places")
+    st.caption(f"The broker: {installation.broker_note(opened)}.")
 
 
 def _key(opened: Studio) -> None:

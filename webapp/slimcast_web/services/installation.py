@@ -35,7 +35,6 @@ class Place:
     title: str
     value: str
     variable: str
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +51,11 @@ class Stored:
 def places(studio: Studio) -> list[Place]:
     """Return every setting of the studio but its token."""
     settings = studio.settings
-    broker = "connected" if studio.hub.connected else "does not answer; the studio keeps trying"
-    own = "" if settings.broker_url else ", the studio's own: it takes connections from this machine only"
     return [
         Place(
             title="MQTT broker",
             value=masked(settings.effective_broker_url),
             variable="SLIMCAST_BROKER_URL",
-            note=broker + own,
         ),
         Place(title="Site", value=settings.site, variable="SLIMCAST_SITE"),
         Place(title="Home", value=str(settings.home), variable="SLIMCAST_HOME"),
@@ -75,10 +71,18 @@ def places(studio: Studio) -> list[Place]:
         Place(
             title="Address",
             value=f"{settings.host}:{settings.port}",
-            variable="SLIMCAST_HOST",
-            note="and SLIMCAST_PORT",
+            variable="SLIMCAST_HOST, SLIMCAST_PORT",
         ),
     ]
+
+
+def broker_note(studio: Studio) -> str:
+    """Return how the broker stands, and who can reach it."""
+    answers = "connected" if studio.hub.connected else "does not answer; the studio keeps trying"
+    own = (
+        "" if studio.settings.broker_url else "; the studio's own, which takes no other machine's connections"
+    )
+    return answers + own
 
 
 def key_fingerprint(studio: Studio) -> str:
