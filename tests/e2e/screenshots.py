@@ -21,7 +21,7 @@ PAGES = {
     "fleet": "fleet", "live": "live", "settings": "settings",
 }  # fmt: skip
 WAIT_S = 600.0
-COLOURS = 128
+COLOURS = 256
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ _LIGHT = {
 }
 
 _DARK = {
-    "primaryColor": "#17A398",
+    "primaryColor": "#0E857B",
     "backgroundColor": "#0D1416",
     "secondaryBackgroundColor": "#162124",
     "textColor": "#E6EEEE",

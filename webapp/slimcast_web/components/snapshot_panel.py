@@ -1,5 +1,7 @@
 """The pictures of a device: take one, fetch those that it has kept, look and download."""
 
+import html
+
 import streamlit as st
 
 from slimcast.errors import SlimcastError
@@ -64,7 +66,8 @@ def _show(device: str, picture: Picture) -> None:
     # The browser decodes it, not the studio: what a device sends as a JPEG may be anything.
     address = f"/api/snapshots/{device}/{picture.id}.jpg"
     when = figures.clock(picture.taken_at)
-    st.html(f'<img src="{address}" alt="{device}, {when}" style="width: 100%; border-radius: 0.25rem">')
+    words_html, address_html = html.escape(f"{device}, {when}"), html.escape(address)
+    st.html(f'<img src="{address_html}" alt="{words_html}" style="width: 100%; border-radius: 0.25rem">')
     st.caption(when)
     if picture.label:
         st.text(picture.label)

@@ -117,7 +117,7 @@ def _data(folders: Sequence[str], problems: Problems) -> None:
 
 
 def _dial() -> None:
-    st.segmented_control(
+    st.pills(
         "How small?",
         [level.title for level in dial.LEVELS],
         key=_DIAL,
