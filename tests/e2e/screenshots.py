@@ -31,10 +31,16 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--dark", action="store_true", help="the dark theme")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="slimcast-", dir="/tmp") as folder:
         home = Path(folder) / "home"
         settings = Settings.from_environment({"SLIMCAST_HOME": str(home)})
-        settings = replace(settings, port=free_port(), broker_port=free_port())
+        settings = replace(
+            settings,
+            port=free_port(),
+            broker_port=free_port(),
+            data_root=home / "data",
+            weights_root=home / "weights",
+        )
         with (
             running_app(settings, Path(folder) / "app.log", WAIT_S) as address,
             sync_playwright() as playwright,

@@ -106,7 +106,7 @@ def masked_token(token: str) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what decides about figures; nothing is imported for it."""
-    found = {"Python": platform.python_version(), "machine": platform.platform(terse=True)}
+    found = {"Python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
     for name in PACKAGES:
         try:
             found[name] = version(name)
