@@ -3,8 +3,11 @@
 import pytest
 
 from slimcast.errors import FleetError
+from slimcast.export.layer import write_layer
 from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
+from slimcast.fleet.clocks import DeviceClocks
 from slimcast.fleet.measuring import Assignment
+from slimcast.measure.layers import LayerShape
 from slimcast_edge.bench import describe_machine
 from slimcast_edge.signing import public_key_to_text
 from slimcast_edge.wire import CHUNK_BYTES
@@ -64,11 +67,15 @@ def test_a_model_that_the_device_does_not_run_is_measured_and_the_figures_are_ke
     assert store.benchmarks.of([broken]) == []
 
 
-def test_a_device_times_layers(client, hub):
-    from slimcast.export.layer import write_layer
-    from slimcast.measure.layers import LayerShape
-
+def test_a_device_times_layers_and_networks_for_a_run(client, hub, settings, store):
     shape = LayerShape(kind="conv", inputs=8, outputs=16, size=(16, 16), kernel=(3, 3), padding=(1, 1))
     graphs = tuple(write_layer(shape, numbers) for numbers in ("float32", "int8"))
     measured = hub.measure("cam1", Assignment(layers=graphs, beside_bytes=1 << 20), 60 * PATIENCE)
     assert [layer.ms > 0 for layer in measured.layers] == [True, True]
+    with DeviceClocks(settings, store) as clocks:
+        clock = clocks("cam1")
+        assert clock.machine == f"device cam1: {describe_machine()}"
+        assert clock.layer(graphs[0], beside_bytes=0).ms > 0
+        assert clock.model_ms(make_artifact(name="draft"), "draft") > 0
+        with pytest.raises(FleetError, match=r"'nobody'.*Known: cam1"):
+            clocks("nobody")

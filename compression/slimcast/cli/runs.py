@@ -145,12 +145,13 @@ def _search_named(store: "Store", id_or_prefix: str) -> Search | None:
 def _execute_and_exit(
     settings: Settings, store: "Store", run_id: str, out: Path | None, as_json: bool
 ) -> None:
+    from slimcast.fleet.clocks import DeviceClocks
     from slimcast.jobs.worker import execute
 
     if out is not None:
         _make_folder(out)
-    with output.stdout_kept_clean():
-        ended = execute(run_id, settings=settings, store=store, console=True)
+    with output.stdout_kept_clean(), DeviceClocks(settings, store) as clocks:
+        ended = execute(run_id, settings=settings, store=store, console=True, clocks=clocks)
     variants = _with_files(store, ended)
     if out is not None:
         variants = _write_out(out, store, ended, variants)

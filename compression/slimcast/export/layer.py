@@ -1,4 +1,8 @@
-"""Write one layer alone as ONNX, to be timed: in float32, or quantized as static quantization leaves it."""
+"""Write one layer alone as ONNX, to be timed: in float32, or quantized as static quantization leaves it.
+
+Weights are one number for each output channel, expanded to the layer's shape when the runtime loads it: the
+kernels are the same, and the file of a layer with megabytes of weights can be sent to a device in a moment.
+"""
 
 from typing import Any
 
@@ -67,21 +71,27 @@ def _window(layer: LayerShape) -> dict[str, Any]:
 
 
 def _values(layer: LayerShape) -> np.ndarray:
-    """Return int8 weights, (outputs, inputs / groups, height, width) or (outputs, inputs)."""
+    """Return a number of int8 for each output, (outputs, 1, 1, 1) or (outputs, 1); none is zero."""
+    shape = [layer.outputs, *([1] * (3 if layer.kind == "conv" else 1))]
+    return np.random.default_rng(0).integers(1, 101, shape, dtype=np.int8)
+
+
+def _expanded(graph: GraphBuilder, layer: LayerShape, values: np.ndarray) -> str:
+    """Add weights, (outputs, inputs / groups, height, width) or (outputs, inputs), and return their name."""
     shape = [layer.outputs, layer.inputs // layer.groups]
     shape += list(layer.kernel) if layer.kind == "conv" else []
-    return np.random.default_rng(0).integers(-100, 101, shape, dtype=np.int8)
+    return graph.node("Expand", [graph.weight(values), graph.weight(np.array(shape, np.int64))])
 
 
 def _floats(graph: GraphBuilder, layer: LayerShape) -> list[str]:
-    weights = _values(layer).astype(np.float32) / 1000
-    return [graph.weight(weights), graph.weight(np.full(layer.outputs, 0.1, np.float32))]
+    weights = _expanded(graph, layer, _values(layer).astype(np.float32) / 1000)
+    return [weights, graph.weight(np.full(layer.outputs, 0.1, np.float32))]
 
 
 def _integers(graph: GraphBuilder, layer: LayerShape) -> list[str]:
     scales = np.full(layer.outputs, 1e-3, np.float32)
     zeros = np.zeros(layer.outputs, np.int8)
-    weights = [graph.weight(_values(layer)), graph.weight(scales), graph.weight(zeros)]
+    weights = [_expanded(graph, layer, _values(layer)), graph.weight(scales), graph.weight(zeros)]
     bias = np.full(layer.outputs, 4_000, np.int32)
     # ONNX wants a bias in steps of the input's scale times the weights'.
     biases = [graph.weight(bias), graph.weight(scales * _SCALE), graph.weight(zeros.astype(np.int32))]

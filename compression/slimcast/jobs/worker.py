@@ -8,12 +8,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 
 from slimcast.errors import Cancelled, RunStateError, StoreError
 from slimcast.jobs.console import ConsoleReporter
 from slimcast.jobs.liveness import worker_name
 from slimcast.jobs.reporter import StoreReporter
+from slimcast.measure.clock import Clocks
 from slimcast.recipe import Recipe, parse_recipe
 from slimcast.records import Run, RunState, Variant
 from slimcast.reporting import Reporter
@@ -35,11 +37,23 @@ class _Terminated(BaseException):
 
 
 def execute(
-    run_id: str, *, settings: Settings, store: Store, console: bool, pipeline: Pipeline | None = None
+    run_id: str,
+    *,
+    settings: Settings,
+    store: Store,
+    console: bool,
+    pipeline: Pipeline | None = None,
+    clocks: Clocks | None = None,
 ) -> Run:
     """Do the work of a queued run in this process, and return the run as it has ended.
 
     Failures of the work end in the run's row, not in an exception.
+
+    Args:
+        run_id: of the run. settings, store: where it lies.
+        console: whether to show how it goes.
+        pipeline: what does the work; None: the engine's own.
+        clocks: finds devices that measure for the engine's own.
 
     Raises:
         RunStateError: somebody else has it, or it is not queued.
@@ -55,7 +69,9 @@ def execute(
         pulse = _Pulse(store, run.id, reporter)
         pulse.start()
         try:
-            state, error = _work(run, settings, store, reporter, pipeline)
+            state, error = _work(
+                run, settings, store, reporter, pipeline or partial(_pipeline, clocks=clocks)
+            )
         finally:
             pulse.stop()
         reporter.flush()
@@ -64,11 +80,11 @@ def execute(
 
 
 def _work(
-    run: Run, settings: Settings, store: Store, reporter: StoreReporter, pipeline: Pipeline | None
+    run: Run, settings: Settings, store: Store, reporter: StoreReporter, pipeline: Pipeline
 ) -> tuple[RunState, str]:
     try:
         recipe = parse_recipe(run.recipe_yaml)
-        (pipeline or _pipeline)(recipe, run_id=run.id, store=store, settings=settings, reporter=reporter)
+        pipeline(recipe, run_id=run.id, store=store, settings=settings, reporter=reporter)
     except (Cancelled, KeyboardInterrupt):
         return RunState.CANCELLED, ""
     except _Terminated:
@@ -88,12 +104,18 @@ def _work(
 
 
 def _pipeline(
-    recipe: Recipe, *, run_id: str, store: Store, settings: Settings, reporter: Reporter
+    recipe: Recipe,
+    *,
+    run_id: str,
+    store: Store,
+    settings: Settings,
+    reporter: Reporter,
+    clocks: Clocks | None,
 ) -> list[Variant]:
     reporter.progress(0.0, "loading the engine")
     from slimcast.pipeline import run_recipe  # seconds: the row is claimed and beats before torch is imported
 
-    return run_recipe(recipe, run_id=run_id, store=store, settings=settings, reporter=reporter)
+    return run_recipe(recipe, run_id=run_id, store=store, settings=settings, reporter=reporter, clocks=clocks)
 
 
 def _finish(store: Store, run_id: str, state: RunState, error: str) -> None:

@@ -17,7 +17,7 @@ from slimcast.errors import StoreError
 from slimcast.measure.layers import LayerShape
 from slimcast_edge.bench import LayerTime
 
-FORMAT = 1
+FORMAT = 2
 """Of the file, and of the way in which a layer is measured: another one makes the old tables unused."""
 
 _KIB = 1024

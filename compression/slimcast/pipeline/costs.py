@@ -12,6 +12,7 @@ import onnx
 from torch import nn
 
 from slimcast.export.artifact import pack
+from slimcast.measure.clock import DeviceClock
 from slimcast.measure.cost import Cost, count_macs, count_parameters
 from slimcast.pipeline.drafts import Draft, float_graph, input_of
 from slimcast.pipeline.job import Job
@@ -60,6 +61,16 @@ def costs_of(job: Job, numbers: str = "float32", *, reporter: Reporter | None = 
             exact=False,
         ),
     }
+
+
+def device_latency(job: Job, numbers: str, clock: DeviceClock, *, reporter: Reporter) -> Cost:
+    """Return the cost of a network on a device: exported, sent there and timed, batch 1."""
+
+    def measure(model: nn.Module) -> float:
+        reporter.check_cancelled()
+        return clock.model_ms(draft_artifact(job, model, numbers), f"{job.recipe.name}/draft")
+
+    return Cost(name="latency_ms", unit="ms", of=measure, exact=False)
 
 
 def latency_of(job: Job, model: nn.Module, numbers: str = "float32", *, seconds: float = _SECONDS) -> Latency:

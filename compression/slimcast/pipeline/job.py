@@ -12,6 +12,7 @@ from slimcast.catalog import MODELS
 from slimcast.data.images import ImageData
 from slimcast.data.load import image_size_for, load_data
 from slimcast.errors import ModelError
+from slimcast.measure.clock import Clocks
 from slimcast.measure.cost import count_parameters
 from slimcast.models.build import NetworkSpec, build
 from slimcast.models.state import load_state
@@ -54,7 +55,13 @@ class RunStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that stays the same during a run. `cache_folder` is for what may be lost; None: keep nothing."""
+    """All that stays the same during a run.
+
+    Attributes:
+        cache_folder: for what may be lost; None: keep nothing.
+        clocks: finds devices that measure for a run; None: there are none.
+
+    """
 
     recipe: Recipe
     run_id: str
@@ -64,6 +71,7 @@ class Job:
     threads: int
     cache_folder: Path | None = None
     weights_root: Path = Path()
+    clocks: Clocks | None = None
 
     @property
     def example(self) -> torch.Tensor:

@@ -7,6 +7,7 @@ import onnxruntime
 from torch import nn
 
 from slimcast.export.layer import write_layer
+from slimcast.measure.clock import DeviceClock
 from slimcast.measure.cost import count_parameters
 from slimcast.measure.latency_table import Conditions, LatencyTable, beside
 from slimcast.measure.layers import LayerShape
@@ -22,7 +23,14 @@ _BYTES_PER_OUTPUT = {"float32": 4, "int8": 4 + 4 + 1 + 4 + 4}
 """A bias; in int8 also the scale and zero point of weights and bias."""
 
 
-def layer_cost(job: Job, model: nn.Module, budget: str, numbers: str, reporter: Reporter) -> LayerCost:
+def layer_cost(
+    job: Job,
+    model: nn.Module,
+    budget: str,
+    numbers: str,
+    reporter: Reporter,
+    clock: DeviceClock | None = None,
+) -> LayerCost:
     """Return (name, shape) -> cost of a layer.
 
     Args:
@@ -31,6 +39,7 @@ def layer_cost(job: Job, model: nn.Module, budget: str, numbers: str, reporter: 
         budget: ``macs``, ``size_bytes`` or ``latency_ms``.
         numbers: ``float32`` or ``int8``: of which artifact bytes and latency are.
         reporter: is asked for cancellation before each measurement.
+        clock: the device whose latency counts; None: this machine.
     """
     if budget == "macs":
         return lambda _name, shape: shape.macs
@@ -44,28 +53,36 @@ def layer_cost(job: Job, model: nn.Module, budget: str, numbers: str, reporter: 
         return lambda name, shape: _bytes(shape, stored(name))
     network_bytes = count_parameters(model) * _BYTES[numbers]
     tables = {
-        kind: latency_table(job, kind, beside_bytes=beside(network_bytes), reporter=reporter)
+        kind: latency_table(job, kind, beside_bytes=beside(network_bytes), reporter=reporter, clock=clock)
         for kind in {"float32", numbers}
     }
     return cache(lambda name, shape: tables[stored(name)].latency_ms(shape))
 
 
-def latency_table(job: Job, numbers: str, *, beside_bytes: int, reporter: Reporter) -> LatencyTable:
-    """Open the table of this machine; what it lacks is measured when it is asked for."""
+def latency_table(
+    job: Job, numbers: str, *, beside_bytes: int, reporter: Reporter, clock: DeviceClock | None = None
+) -> LatencyTable:
+    """Open the table of this machine, or of a device; what it lacks is measured when it is asked for."""
 
     def measure(layer: LayerShape) -> LayerTime:
         reporter.check_cancelled()
-        return measure_layer(write_layer(layer, numbers), threads=_THREADS, beside_bytes=beside_bytes)
+        graph = write_layer(layer, numbers)
+        if clock is not None:
+            return clock.layer(graph, beside_bytes=beside_bytes)
+        return measure_layer(graph, threads=_THREADS, beside_bytes=beside_bytes)
+
+    def disturbed() -> bool:
+        return clock.disturbed if clock is not None else is_busy()
 
     conditions = Conditions(
-        machine=f"{platform.node()}: {describe_machine()}",
-        runtime=f"onnxruntime {onnxruntime.__version__}",
-        threads=_THREADS,
+        machine=clock.machine if clock is not None else f"{platform.node()}: {describe_machine()}",
+        runtime=clock.runtime if clock is not None else f"onnxruntime {onnxruntime.__version__}",
+        threads=clock.threads if clock is not None else _THREADS,
         numbers=numbers,
         beside_bytes=beside_bytes,
     )
     folder = job.cache_folder / "latency" if job.cache_folder else None
-    return LatencyTable(conditions, measure=measure, folder=folder, disturbed=is_busy)
+    return LatencyTable(conditions, measure=measure, folder=folder, disturbed=disturbed)
 
 
 def _bytes(shape: LayerShape, numbers: str) -> int:

@@ -82,7 +82,7 @@ def _begin(
     if state is not None:
         reporter.log(f"NetAdapt goes on after iteration {state.history[-1].number}")
         return state, plan
-    if not tools.exact:
+    if not tools.exact and not step.device:
         _warn_if_busy(reporter)
     state = Adaptation(tools, plan, reporter).begin(model, start)
     reporter.log(

@@ -10,10 +10,12 @@ from slimcast.data.choice import images_for_choice
 from slimcast.data.files import taken
 from slimcast.data.images import ImageData
 from slimcast.data.subset import subset
+from slimcast.errors import StepError
+from slimcast.measure.clock import DeviceClock
 from slimcast.measure.cost import Cost
 from slimcast.measure.layers import LayerShape
 from slimcast.measure.trace import layers_of
-from slimcast.pipeline.costs import costs_of
+from slimcast.pipeline.costs import costs_of, device_latency
 from slimcast.pipeline.criterion_samples import criterion_samples
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.layer_costs import layer_cost
@@ -60,8 +62,13 @@ class NetAdaptTools:
         """Prepare; `model` is the network before anything was cut."""
         self._job, self._index, self._step, self._reporter = job, index, step, reporter
         numbers = step.target.numbers or final_numbers(job)
-        self.budget: Cost = costs_of(job, numbers, reporter=reporter)[_COSTS[step.target.measure]]
-        self._layer_cost = layer_cost(job, model, self.budget.name, numbers, reporter)
+        clock = _clock(job, step.device, reporter)
+        self.budget: Cost = (
+            device_latency(job, numbers, clock, reporter=reporter)
+            if clock is not None
+            else costs_of(job, numbers, reporter=reporter)[_COSTS[step.target.measure]]
+        )
+        self._layer_cost = layer_cost(job, model, self.budget.name, numbers, reporter, clock)
         images, labels = images_for_choice(job.data)
         chosen = subset(labels, min(step.choice_images, len(labels)), seed=job.recipe.seed)
         self._images, self._labels = taken(images, chosen), labels[chosen]
@@ -166,6 +173,24 @@ class NetAdaptTools:
         }
         adjustable = [adjustable_of(candidates[g.name]) for g in groups if g.name in candidates]
         return _Found(model=model, groups=groups, candidates=candidates, adjustable=adjustable)
+
+
+def _clock(job: Job, device: str, reporter: Reporter) -> DeviceClock | None:
+    """Return the device that the recipe names; None where this machine counts.
+
+    Raises:
+        StepError: this run cannot reach devices. SlimcastError: that device cannot be reached.
+    """
+    if not device:
+        return None
+    if job.clocks is None:
+        raise StepError(
+            f"The recipe wants latencies of the device {device!r}, and this run has no way to devices. "
+            "Run it with: slimcast run"
+        )
+    clock = job.clocks(device)
+    reporter.log(f"Latencies are those of {clock.machine} ({clock.runtime}, {clock.threads} threads)")
+    return clock
 
 
 def adjustable_of(choice: Candidate) -> Adjustable:

@@ -1,9 +1,12 @@
 """Run the steps of a recipe that are not finished yet."""
 
+from dataclasses import replace
+
 import numpy as np
 from torch import nn
 
 from slimcast.data.images import describe
+from slimcast.measure.clock import Clocks
 from slimcast.pipeline.artifacts import save, save_checkpoint
 from slimcast.pipeline.drafts import BASELINE_STEP, Draft, float_draft
 from slimcast.pipeline.job import Job, RunStore, initial, prepare, restore
@@ -22,26 +25,37 @@ _WORK_SHARE = 0.85  # of a step; the rest is its artifact
 
 
 def run_recipe(
-    recipe: Recipe, *, run_id: str, store: RunStore, settings: Settings, reporter: Reporter
+    recipe: Recipe,
+    *,
+    run_id: str,
+    store: RunStore,
+    settings: Settings,
+    reporter: Reporter,
+    clocks: Clocks | None = None,
 ) -> list[Variant]:
     """Run the steps that have no checkpoint yet, and return all variants of the run, by step.
+
+    Args:
+        recipe: what to do. run_id, store: where its results belong. settings: where things are.
+        reporter: is told how it goes, and says whether to stop.
+        clocks: finds devices that measure for recipes which name one.
 
     Raises:
         SlimcastError: a step failed; what is finished stays.
         Cancelled: somebody cancelled the run.
     """
     with running_stopwatch() as watch:
-        variants = _run_steps(recipe, run_id, store, settings, reporter)
+        reporter.progress(0.0, f"Loading {recipe.data.name}")
+        loading = ScaledReporter(reporter, 0.0, _LOADING_SHARE)
+        job = replace(prepare(recipe, run_id, store, settings, reporter=loading), clocks=clocks)
+        variants = _run_steps(job, reporter)
     reporter.table("time", ("part", "time_s", "share"), watch.rows())
     reporter.log(f"Training and evaluation batches took {watch.share(BATCHES):.1%} of {watch.total_s:.1f} s")
     return variants
 
 
-def _run_steps(
-    recipe: Recipe, run_id: str, store: RunStore, settings: Settings, reporter: Reporter
-) -> list[Variant]:
-    reporter.progress(0.0, f"Loading {recipe.data.name}")
-    job = prepare(recipe, run_id, store, settings, reporter=ScaledReporter(reporter, 0.0, _LOADING_SHARE))
+def _run_steps(job: Job, reporter: Reporter) -> list[Variant]:
+    recipe = job.recipe
     reporter.log(describe(job.data))
     for note in job.data.notes:
         reporter.log(note, "warning")
@@ -62,7 +76,7 @@ def _run_steps(
         model = _run_step(job, index, model, part)
         reporter.step(index, step.kind, "finished")
     reporter.progress(1.0, "Finished")
-    return store.variants(run_id)
+    return job.store.variants(job.run_id)
 
 
 def _has_baseline(job: Job) -> bool:

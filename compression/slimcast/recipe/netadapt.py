@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from slimcast.recipe.part import Part
 from slimcast.recipe.target import Target
@@ -16,7 +16,8 @@ class NetAdaptTarget(Target):
     latency_ms: float | None = Field(
         default=None,
         gt=0,
-        description="Median latency here, batch 1, one thread: a share below 1, or milliseconds.",
+        description="Median latency, batch 1: a share below 1, or milliseconds. Here with one thread, on a "
+        "device with its own.",
     )
     macs: float | None = Field(
         default=None, gt=0, description="Multiply-accumulates of one image: a share below 1, or how many."
@@ -39,6 +40,11 @@ class NetAdaptStep(Part):
 
     kind: Literal["netadapt"]
     target: NetAdaptTarget
+    machine: str = Field(
+        default="here",
+        pattern=r"^(here|device:[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$",
+        description="Whose latency counts: `here`, or `device:NAME` for a device that is online meanwhile.",
+    )
     criterion: str = Field(default="l2", description="Which channels of a group go first.")
     criterion_images: int = Field(
         default=256, ge=1, le=100_000, description="Training images for criteria that need gradients or maps."
@@ -70,3 +76,14 @@ class NetAdaptStep(Part):
         gt=0,
         description="Peak, of both trainings. Without a value, a fifth of the network's own default.",
     )
+
+    @model_validator(mode="after")
+    def _only_latency_depends_on_the_machine(self) -> "NetAdaptStep":
+        if self.device and self.target.measure != "latency_ms":
+            raise ValueError(f"machine: {self.machine} counts for a target of latency_ms only; leave it out")
+        return self
+
+    @property
+    def device(self) -> str:
+        """Name of the device whose latency counts; "" where that is this machine."""
+        return self.machine.removeprefix("device:") if self.machine != "here" else ""
