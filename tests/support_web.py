@@ -98,6 +98,9 @@ class FakeHub:
     def snapshots(self, device: str) -> list[FramePacket]:
         return [packet for packet in self.taken if packet.device == device]
 
+    def forget(self, name: str) -> None:
+        self.known = [device for device in self.known if device.name != name]
+
     def command(self, device: str, name: str, args: dict, timeout_s: float) -> wire.Reply:
         self.commands.append((device, name))
         return wire.Reply(id="x", ok=not self.refusal, error=self.refusal, result={"frame": 5, "pictures": 2})

@@ -132,6 +132,8 @@ class TestFleet:
     def test_rollback(self, opened):
         opened.hub.known = [device()]
         test = page("fleet")
+        test.session_state["history-cam1"] = True
+        test.run()
         next(button for button in test.button if button.label == "Roll back").click().run()
         assert opened.hub.commands == [("cam1", "rollback")]
 

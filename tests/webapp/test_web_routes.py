@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.websockets import WebSocketDisconnect
 
+from slimcast.fleet_records import AlertKind
 from slimcast_web.app import routes
 from slimcast_web.middleware import TokenMiddleware
 from slimcast_web.services import live
@@ -46,6 +47,17 @@ def wait_for_viewer(socket, hub, name: str = "cam1") -> None:
             return
         socket.receive()
     pytest.fail(f"nobody watches {name}")
+
+
+class TestAlerts:
+    def test_other_tools_get_them_as_json(self, opened):
+        opened.store.alerts.raise_("cam1", AlertKind.HOT, "Hot.", 1000.0)
+        opened.store.alerts.raise_("cam1", AlertKind.SLOW, "Slow.", 1000.0)
+        opened.store.alerts.resolve("cam1", AlertKind.SLOW, 1009.0)
+        (alert,) = client().get("/api/alerts").json()["alerts"]
+        assert (alert["device"], alert["kind"], alert["resolved_at"]) == ("cam1", "hot", None)
+        assert len(client().get("/api/alerts?all=1").json()["alerts"]) == 2
+        assert client("secret").get("/api/alerts").status_code == 401
 
 
 class TestStatus:

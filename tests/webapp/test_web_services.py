@@ -177,7 +177,6 @@ class TestFleet:
             "active",
         ]
         assert opened.history.of("cam1")[0].reported.progress == 0.7
-        assert fleet.history(opened, "cam1")[0].reported.state is DeviceState.ACTIVE
         assert fleet.passed(opened, opened.hub.known[0])[0] is DeviceState.DOWNLOADING
 
     def test_connecting_shows_the_real_public_key(self, opened):

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from slimcast_edge.exchange import PATH as ENROLMENT_PATH
 from slimcast_web.headers import SecurityHeaders
 from slimcast_web.middleware import TokenMiddleware
-from slimcast_web.routes import artifacts, enrolment, live, snapshots, status
+from slimcast_web.routes import alerts, artifacts, enrolment, live, snapshots, status
 from slimcast_web.services import studio
 from slimcast_web.services.studio import Studio
 from slimcast_web.sign_in import SignIn
@@ -50,6 +50,7 @@ def routes() -> list[BaseRoute]:
         Route("/api/live/{device}.jpg", live.snapshot),
         Route("/api/snapshots/{device}/{id}.jpg", snapshots.picture),
         Route("/api/artifacts/{sha256}.onnx", artifacts.download),
+        Route("/api/alerts", alerts.listing),
         # Streamlit serves its first page under "/" only; its own name works as well.
         Route("/home", lambda request: RedirectResponse(request.url.replace(path="/"))),
         Route(ENROLMENT_PATH, enrolment.enrol, methods=["POST"]),

@@ -90,7 +90,8 @@ def sent(rollout: Rollout, order: Order, revision: int, device: Device | None, n
 
     def note(d: RolloutDevice) -> RolloutDevice:
         if order.back:
-            return replace(_to(d, _S.RETURNING, now), revision=revision)
+            why = "" if d.tried_at else d.message  # of tries in vain nothing is left to say
+            return replace(_to(d, _S.RETURNING, now, why), revision=revision)
         return replace(_to(d, _S.ORDERED, now), revision=revision, **_before(device))
 
     return _change(rollout, order.device, note)
@@ -261,7 +262,11 @@ def _turn(
     if d.step in {_S.WAITING, _S.DUE}:
         return _to(d, _S.SPARED, now)
     runs_it = bool(device and device.reported and device.reported.active == rollout.artifact)
-    switched = d.step is _S.ACTIVE or (d.step is _S.FAILED and runs_it)
+    if d.step is _S.FAILED and not runs_it:
+        # It has brought itself back; now its order shall say so, too. Else a later order of the same model
+        # as it runs would look like a change, and a device that lost its disk would try the bad one again.
+        return replace(_to(d, _S.RETURN_DUE, now, d.message), tried_at=0.0) if d.previous else d
+    switched = d.step in {_S.ACTIVE, _S.FAILED}
     if d.step is not _S.ORDERED and not (switched and revert):
         return d
     if d.previous == rollout.artifact:

@@ -1,6 +1,7 @@
 """Drives the roll-outs in the store: asks the state machine, sends what is due, writes down the outcome."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from slimcast_edge.wire import Reply
 
 SENDS_AT_ONCE = 20
 """Orders in one turn; the other duties come in between, and a chunk serves more devices at a time."""
+SENDING_S = 5.0
+"""How long one turn may send: a broker or a device that does not answer must not hold up all else."""
 NOTE_EVERY_S = 10.0
 COMMAND_TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
@@ -57,7 +60,10 @@ class RolloutDriver:
             if other.state is RolloutState.RUNNING:
                 rollout = machine.yield_to(rollout, {d.name for d in other.devices}, other.id, now)
         rollout = machine.advance(_asked(rollout, devices, now), devices, now)
+        deadline = time.monotonic() + SENDING_S
         for order in machine.orders_due(rollout, now)[:SENDS_AT_ONCE]:
+            if time.monotonic() > deadline:
+                break
             rollout = self._send(rollout, order, devices.get(order.device), now)
         return rollout
 

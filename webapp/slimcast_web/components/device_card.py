@@ -5,7 +5,6 @@ import streamlit as st
 from slimcast.fleet.records import Device
 from slimcast_edge.wire import DeviceState, Reported, StreamReport
 from slimcast_web.services import figures, fleet, streaming
-from slimcast_web.services.history import Seen
 
 COLOURS = {
     DeviceState.IDLE: "gray",
@@ -35,22 +34,6 @@ def show(device: Device, passed: list[DeviceState]) -> None:
         if device.reported is not None:
             _deployment(device.reported, passed)
         _telemetry(device)
-
-
-def history(seen: list[Seen]) -> None:
-    """Show what a device has reported, newest first."""
-    rows = [
-        {
-            "at": figures.clock(entry.at),
-            "state": entry.reported.state.value,
-            "revision": entry.reported.revision,
-            "model": entry.reported.active_name,
-            "reason": entry.reported.reason,
-            "message": entry.reported.message,
-        }
-        for entry in seen
-    ]
-    st.dataframe(rows, hide_index=True, width="stretch")
 
 
 def _about(device: Device) -> None:

@@ -4,11 +4,16 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast_web.components import (
+    alert_list,
     connect_guide,
     device_card,
+    device_editor,
+    device_history,
     navigation,
     notices,
     publish_form,
+    rollout_form,
+    rollout_view,
     stream_panel,
 )
 from slimcast_web.services import fleet
@@ -21,6 +26,7 @@ def show() -> None:
     opened = notices.studio_or_stop()
     notices.problems(opened)
     notices.broker(opened)
+    alert_list.show(opened)
     names = fleet.device_names(opened)
     if names:
         with st.container(border=True, key="publish"):
@@ -28,7 +34,10 @@ def show() -> None:
             order = publish_form.show(opened, names)
             if order is not None:
                 _publish(opened, *order)
+            rollout_form.show(opened)
+    rollout_view.show(opened)
     _devices(opened, bool(names))
+    device_editor.show(opened)
     _guide(opened, expanded=not names)
 
 
@@ -47,17 +56,7 @@ def _devices(opened: Studio, had_some: bool) -> None:
         with columns[index % 2]:
             device_card.show(device, fleet.passed(opened, device))
             stream_panel.show(opened, device)
-            _details(opened, device.name, device.online)
-
-
-def _details(opened: Studio, name: str, online: bool) -> None:
-    with st.expander(f"History and rollback of {name}", icon=":material/history:"):
-        device_card.history(fleet.history(opened, name))
-        if st.button("Roll back", key=f"rollback-{name}", icon=":material/undo:", disabled=not online):
-            try:
-                fleet.rollback(opened, name)
-            except SlimcastError as error:
-                notices.error(error)
+            device_history.show(opened, device.name, online=device.online)
 
 
 def _publish(opened: Studio, device: str, what: fleet.Publishable) -> None:

@@ -10,7 +10,6 @@ from slimcast.fleet.records import Device
 from slimcast.records import Run, Variant
 from slimcast_edge.signing import fingerprint, public_key_to_text
 from slimcast_edge.wire import DeviceState
-from slimcast_web.services.history import Seen
 from slimcast_web.services.studio import Studio
 
 COMMAND_TIMEOUT_S = 10.0
@@ -110,11 +109,6 @@ def rollback(studio: Studio, device: str) -> None:
     reply = studio.hub.command(device, "rollback", {}, COMMAND_TIMEOUT_S)
     if not reply.ok:
         raise FleetError(f"{device} did not roll back: {reply.error or 'it gave no reason'}")
-
-
-def history(studio: Studio, device: str) -> list[Seen]:
-    """Return what a device has reported since the app started, newest first."""
-    return list(reversed(studio.history.of(device)))
 
 
 def passed(studio: Studio, device: Device) -> list[DeviceState]:

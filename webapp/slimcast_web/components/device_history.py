@@ -1,0 +1,37 @@
+"""What one device ran and when, and the way back to its former model."""
+
+import streamlit as st
+
+from slimcast.errors import SlimcastError
+from slimcast_web.components import notices
+from slimcast_web.services import figures, fleet, registry
+from slimcast_web.services.studio import Studio
+
+
+def show(studio: Studio, name: str, *, online: bool) -> None:
+    """Show the history, closed at first, with a button to roll back."""
+    panel = st.expander(
+        f"History and rollback of {name}", icon=":material/history:", key=f"history-{name}", on_change="rerun"
+    )
+    if not panel.open:
+        return
+    with panel:
+        rows = [
+            {
+                "at": figures.clock(entry.at),
+                "state": entry.state.replace("_", " "),
+                "model": entry.name or "none",
+                "why": entry.message or entry.reason,
+                "revision": str(entry.revision),
+            }
+            for entry in registry.history(studio, name)
+        ]
+        if rows:
+            st.dataframe(rows, hide_index=True, width="stretch")
+        else:
+            st.caption("Nothing has been noted of it yet.")
+        if st.button("Roll back", key=f"rollback-{name}", icon=":material/undo:", disabled=not online):
+            try:
+                fleet.rollback(studio, name)
+            except SlimcastError as error:
+                notices.error(error)
