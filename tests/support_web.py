@@ -34,6 +34,7 @@ class FakeHub:
     watchers: dict[str, dict[str, Callable[[FramePacket], None]]] = field(default_factory=dict)
     connected: bool = True
     stream_orders: list[tuple[str, wire.StreamSettings]] = field(default_factory=list)
+    views: list[tuple[str, wire.CameraView]] = field(default_factory=list)
     taken: list[FramePacket] = field(default_factory=list)
     measured: list[tuple[str, Assignment]] = field(default_factory=list)
     broker_problem: str = ""
@@ -94,6 +95,12 @@ class FakeHub:
             raise FleetError(self.refusal)
         self.stream_orders.append((device, stream))
         return 8
+
+    def set_camera(self, device: str, camera: wire.CameraView) -> int:
+        if self.refusal:
+            raise FleetError(self.refusal)
+        self.views.append((device, camera))
+        return 9
 
     def snapshots(self, device: str) -> list[FramePacket]:
         return [packet for packet in self.taken if packet.device == device]

@@ -11,6 +11,7 @@
     ├── EnrolmentError            the studio cannot be reached, or does not take the code
     ├── ArtifactError             a file is no artifact of ours, or refused; `reason` says which way
     ├── CameraError               a camera cannot be opened or read
+    │   └── CameraAway            it is unplugged, busy or silent, and may come back
     ├── PreviewError              there can be no window here
     └── RuntimeFailure            no runtime can execute the model
 """
@@ -81,6 +82,10 @@ class ArtifactError(SlimcastError):
 
 class CameraError(SlimcastError):
     """A camera cannot be opened or read."""
+
+
+class CameraAway(CameraError):
+    """A camera is unplugged, busy or silent: it may come back, and is worth another try."""
 
 
 class PreviewError(SlimcastError):

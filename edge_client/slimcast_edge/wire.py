@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slimcast_edge.errors import WireError
+from slimcast_edge.region import Region
 
 CHUNK_BYTES = 128 * 1024
 MAX_ARTIFACT_BYTES = 1 << 30
@@ -140,6 +141,25 @@ class StreamSettings(Payload):
     snapshots: SnapshotRule | None = None
 
 
+class CameraView(Payload):
+    """How a camera looks at the world; applied while it runs.
+
+    Attributes:
+        rotation: degrees, clockwise. mirror: left and right are swapped, after the rotation.
+        region: part of the turned picture that is seen, (left, top, right, bottom) in shares of its sides.
+        exposure_ms: time of exposure. gain: a factor (Raspberry Pi camera) or the driver's own number
+            (webcam). Both None: automatic; with one given, the other stays where it is. Cameras that have no
+            such thing ignore both.
+
+    """
+
+    rotation: Literal[0, 90, 180, 270] = 0
+    mirror: bool = False
+    region: Region | None = None
+    exposure_ms: float | None = Field(default=None, gt=0, le=10_000)
+    gain: float | None = Field(default=None, gt=0, le=1000)
+
+
 class Desired(Payload):
     """``<device>/desired``, retained: what the studio wants of a device; signed as a whole (`signing`).
 
@@ -149,6 +169,7 @@ class Desired(Payload):
     Attributes:
         next_key: public key (base64) that the studio will sign with; the device pins it beside the others.
         retired_keys: fingerprints of keys that the studio no longer signs with; the device unpins them.
+        camera: None: the camera looks as its own settings say.
 
     """
 
@@ -159,6 +180,7 @@ class Desired(Payload):
     stream: StreamSettings = StreamSettings()
     next_key: str = Field(default="", max_length=64)
     retired_keys: list[Annotated[str, Field(max_length=16)]] = Field(default=[], max_length=4)
+    camera: CameraView | None = None
     signature: str = Field(default="", max_length=200)
 
 

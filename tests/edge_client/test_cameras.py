@@ -1,3 +1,4 @@
+import http.server
 import sys
 import threading
 import time
@@ -13,7 +14,8 @@ from slimcast_edge.camera import CAMERAS, Frame, open_camera
 from slimcast_edge.camera.images import label_of
 from slimcast_edge.camera.pace import Pace
 from slimcast_edge.camera.yuv import yuv420_to_rgb
-from slimcast_edge.errors import CameraError, UnknownKind
+from slimcast_edge.errors import CameraAway, CameraError, UnknownKind
+from slimcast_edge.frames import encode_jpeg
 from slimcast_edge.preprocess import prepare
 
 DIGITS = np.random.default_rng(2).integers(0, 256, (4, 32, 32), dtype=np.uint8)
@@ -49,13 +51,15 @@ class FakeRequest:
 class FakePicamera2:
     """Stands in for the hardware at its library's own interface."""
 
-    opened = 0
+    opened, busy = 0, False
 
     def __init__(self, index):
         if index > 0:
             raise IndexError("list index out of range")
+        if FakePicamera2.busy:
+            raise RuntimeError("Failed to acquire camera: Device or resource busy")
         FakePicamera2.opened += 1
-        self.calls, self.out = [], 0
+        self.calls, self.out, self.silent = [], 0, 0
 
     def create_video_configuration(self, main, lores, controls, buffer_count):
         assert controls["FrameRate"] > 0
@@ -67,7 +71,14 @@ class FakePicamera2:
     def start(self):
         self.calls.append("start")
 
-    def capture_request(self):
+    def set_controls(self, controls):
+        self.calls.append(controls)
+
+    def capture_request(self, wait):
+        assert wait > 0, "a camera whose cable is loose would hang for ever"
+        if self.silent:
+            self.silent -= 1
+            raise TimeoutError
         assert self.out == 0, "the last request was never released"
         self.out += 1
         return FakeRequest(self)
@@ -214,6 +225,104 @@ def test_a_video_that_is_not_there(video, capfd):
         open_camera("video", source=str(video) + ".none")
 
 
+class FakeCapture:
+    """Stands in for a webcam at OpenCV's interface."""
+
+    def __init__(self, source, *_):
+        self.source, self.values, self.there = source, {}, True
+
+    def isOpened(self):
+        return self.source != 9
+
+    def set(self, number, value):
+        self.values[number] = value
+        return True
+
+    def get(self, number):
+        import cv2
+
+        age_s = time.clock_gettime(time.CLOCK_MONOTONIC) - 0.05
+        return age_s * 1e3 if number == cv2.CAP_PROP_POS_MSEC else 30.0
+
+    def read(self):
+        return self.there, np.zeros((48, 64, 3), np.uint8)
+
+    def release(self):
+        pass
+
+
+@pytest.fixture
+def webcam(monkeypatch):
+    """Put the stand-in in place of OpenCV's capture."""
+    cv2 = pytest.importorskip("cv2", reason="needs OpenCV: pip install slimcast[video]")
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    return cv2
+
+
+@pytest.mark.parametrize("source", [0, "0", "/dev/v4l/by-id/usb-cam"])
+def test_a_webcam_dates_its_frames_and_says_when_it_is_gone(webcam, source):
+    camera = open_camera("video", source=source)
+    assert 0.04 < time.time() - camera.read().captured_at < 30
+    camera._capture.there = False
+    with pytest.raises(CameraAway, match=r"webcam .* plugged in"):
+        camera.read()
+    with pytest.raises(CameraAway, match="no other program"):
+        open_camera("video", source=9)
+
+
+def test_the_exposure_of_a_webcam(webcam):
+    camera = open_camera("video", source=0)
+    camera.expose(20, 5)
+    assert camera._capture.values[webcam.CAP_PROP_AUTO_EXPOSURE] == 1
+    assert camera._capture.values[webcam.CAP_PROP_EXPOSURE] == 200
+    assert camera._capture.values[webcam.CAP_PROP_GAIN] == 5
+    camera.expose(None, None)
+    assert camera._capture.values[webcam.CAP_PROP_AUTO_EXPOSURE] == 3
+
+
+def test_a_password_in_an_address_is_not_told(webcam, monkeypatch):
+    monkeypatch.setattr(FakeCapture, "isOpened", lambda self: False)
+    with pytest.raises(CameraAway, match="switched on") as caught:
+        open_camera("video", source="rtsp://me:secret@10.0.0.9:554/live?token=secret")
+    assert "secret" not in str(caught.value)
+    assert "10.0.0.9:554/live" in str(caught.value)
+
+
+class _Sender(http.server.BaseHTTPRequestHandler):
+    """Sends pictures as network cameras do, a few in each connection, then hangs up."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        jpeg = encode_jpeg(np.full((48, 64, 3), (200, 20, 20), np.uint8))
+        for _ in range(8):
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_stream_from_the_network_ends_and_can_be_opened_again():
+    pytest.importorskip("cv2", reason="needs OpenCV: pip install slimcast[video]")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Sender) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            for _ in range(2):
+                camera = open_camera("video", source=f"http://127.0.0.1:{server.server_port}/live")
+                frame = camera.read()
+                assert frame.pixels.shape == (48, 64, 3)
+                assert frame.pixels[..., 0].mean() > 150 > 60 > frame.pixels[..., 2].mean()
+                with pytest.raises(CameraAway, match="gives no more frames"):
+                    any(camera.read() is None for _ in range(20))
+                camera.close()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_without_opencv_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(CameraError, match=r"pip install slimcast\[video\]"):
@@ -232,6 +341,60 @@ def test_the_pi_camera_is_opened_once_and_dates_frames_by_the_sensor(pi):
     camera.close()
     camera.close()
     assert camera._camera.calls == ["start", "stop", "close"]
+
+
+def test_a_pi_camera_whose_cable_is_loose_is_started_again_but_not_opened_again(pi):
+    camera = open_camera("picamera2", width=96, height=64, small_width=48, small_height=32)
+    opened = FakePicamera2.opened
+    camera._camera.silent = 2
+    for _ in range(2):
+        with pytest.raises(CameraAway, match="cable"):
+            camera.read()
+    assert camera.read().number == 0
+    assert FakePicamera2.opened == opened
+    assert camera._camera.calls == ["start", "stop", "start", "stop", "start"]
+    assert not CAMERAS["picamera2"].reopens
+
+
+@pytest.mark.parametrize(
+    ("board", "layout"),
+    [
+        ("Raspberry Pi 4 Model B Rev 1.4", "YUV420"),
+        ("Raspberry Pi 5 Model B Rev 1.0", "BGR888"),
+        ("Raspberry Pi Compute Module 5 Rev 1.0", "BGR888"),
+        (None, "YUV420"),
+    ],
+)
+def test_the_board_decides_what_the_model_s_picture_comes_as(pi, tmp_path, monkeypatch, board, layout):
+    path = tmp_path / "model"
+    if board:
+        path.write_bytes(board.encode() + b"\0")
+    monkeypatch.setattr("slimcast_edge.camera.pi._BOARD", path)
+    camera = open_camera("picamera2")
+    assert camera._camera.config["lores"]["format"] == layout
+    assert camera.read().small.shape == (240, 320, 3)
+    forced = open_camera("picamera2", small_format="yuv420")
+    assert forced._camera.config["lores"]["format"] == "YUV420"
+
+
+def test_exposure_is_set_while_the_pi_camera_runs(pi):
+    camera = open_camera("picamera2")
+    camera.expose(12.5, 2.0)
+    camera.expose(8, None)
+    camera.expose(None, None)
+    assert camera._camera.calls[1:] == [
+        {"AeEnable": False, "ExposureTime": 12500, "AnalogueGain": 2.0},
+        {"AeEnable": False, "ExposureTime": 8000},
+        {"AeEnable": True},
+    ]
+
+
+def test_a_busy_pi_camera_is_worth_another_try(pi, monkeypatch):
+    monkeypatch.setattr(FakePicamera2, "busy", True)
+    with pytest.raises(CameraAway, match=r"busy.*no other program"):
+        open_camera("picamera2")
+    monkeypatch.setattr(FakePicamera2, "busy", False)
+    open_camera("picamera2").close()
 
 
 def test_a_pi_camera_that_is_missing_or_has_no_library(pi, monkeypatch):

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import helper
 
 from slimcast_edge.artifact_file import read_info
-from slimcast_edge.wire import Command, ViewLease
+from slimcast_edge.wire import CameraView, Command, ViewLease
 from support_artifacts import finish, make_artifact, make_model
 from support_edge import Device, Studio
 from support_wait import PATIENCE, wait_for
@@ -102,6 +102,26 @@ def test_it_comes_up_classifies_right_streams_and_leaves(studio, device):
     wait_for(lambda: [t for t in studio.telemetry if t.fps > 0 and t.latency_p50_ms > 0 and t.rss_mb > 10])
     assert device.stop() == 0
     wait_for(lambda: not studio.statuses[-1].online)
+
+
+def test_the_camera_looks_as_it_is_ordered(studio, device):
+    """A mirrored picture has its bright half on the other side; the same holds after a restart."""
+    swapped = {"left": "right", "right": "left"}
+
+    def all_mirrored():
+        studio.results.clear()
+        watch(studio)
+        seen = wait_for(lambda: len(studio.results) >= 15 and list(studio.results))
+        return all(swapped.get(r.expected, r.expected) == r.predictions[0].label for r in seen)
+
+    studio.publish(1, OLD, camera=CameraView(mirror=True))
+    wait_for(all_mirrored, "mirrored pictures")
+    device.stop()
+    device.start()
+    wait_for(all_mirrored, "mirrored pictures after a restart")
+    studio.publish(2, OLD)
+    wait_for(lambda: not all_mirrored())
+    assert_classifies_with(studio, "old", sha(OLD))
 
 
 def test_frames_end_with_the_lease(studio, device):

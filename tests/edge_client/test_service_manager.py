@@ -8,7 +8,7 @@ import pytest
 
 from slimcast_edge.client import loops
 from slimcast_edge.client.liveness import Liveness, patience_s
-from slimcast_edge.client.loops import CameraLoop, Traffic
+from slimcast_edge.client.loops import CameraLoop, Source, Traffic
 from slimcast_edge.client.upkeep import Upkeep
 from slimcast_edge.errors import CameraError
 from slimcast_edge.pulse import Pulse
@@ -181,7 +181,8 @@ class _Camera:
 
 
 def _loop(read, stopping):
-    return CameraLoop(_Camera(read), None, Slot(), None, Traffic(), stopping)
+    source = Source(open=lambda: _Camera(read), reopens=False)
+    return CameraLoop(source, Slot(), None, Traffic(), stopping)
 
 
 def test_a_camera_whose_driver_hangs_falls_silent():

@@ -201,6 +201,15 @@ class FleetHub:
         self._check_connected()
         return self._publisher.order(self.device(device), stream=stream)
 
+    def set_camera(self, device: str, camera: wire.CameraView) -> int:
+        """Order a camera to look in another way; all else stays. Returns the revision of the order.
+
+        Raises:
+            FleetError: the broker is away, the device is unknown, or it has pinned another studio's key.
+        """
+        self._check_connected()
+        return self._publisher.order(self.device(device), camera=camera)
+
     def own_order(self, device: str) -> wire.Desired | None:
         """Return the newest order that this studio, or another with its key, has given a device."""
         return self._orders.get(device)

@@ -13,7 +13,7 @@ from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.records import Device
 from slimcast_edge.errors import WireError
 from slimcast_edge.signing import fingerprint, public_key_to_text, sign
-from slimcast_edge.wire import ArtifactRef, Desired, StreamSettings, check_size, topic
+from slimcast_edge.wire import ArtifactRef, CameraView, Desired, StreamSettings, check_size, topic
 
 RETAINED_GRACE_S = 1.0
 """How long after connecting the broker has had time to hand over the orders that it retains."""
@@ -54,7 +54,12 @@ class Publisher:
         self._one_at_a_time = threading.Lock()
 
     def order(
-        self, device: Device, *, artifact: ArtifactRef | None = None, stream: StreamSettings | None = None
+        self,
+        device: Device,
+        *,
+        artifact: ArtifactRef | None = None,
+        stream: StreamSettings | None = None,
+        camera: CameraView | None = None,
     ) -> int:
         """Change a device's order: what is None stays as it is. Returns the new revision.
 
@@ -73,6 +78,7 @@ class Publisher:
                 stream=stream or (last.stream if last else StreamSettings()),
                 next_key=change.next_key,
                 retired_keys=list(change.retired),
+                camera=camera or (last.camera if last else None),
             )
             data = sign(order, self._key).encode()
             try:

@@ -10,9 +10,16 @@ from slimcast_edge.registry import KindInfo, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class CameraInfo(KindInfo):
-    """A kind of camera. `impl` is called with its settings; `config` is the dotted place of their class."""
+    """A kind of camera. `impl` is called with its settings; `config` is the dotted place of their class.
+
+    Attributes:
+        reopens: whether one that fails is closed and opened again. If not, it is opened once for the life of
+            the process, and read again.
+
+    """
 
     config: str
+    reopens: bool = True
 
     def settings_type(self) -> type[CameraSettings]:
         """Import and return the class of the settings."""
@@ -40,8 +47,8 @@ CAMERAS: Registry[CameraInfo] = Registry(
         ),
         CameraInfo(
             name="video",
-            title="Webcam or video file",
-            description="Reads a USB webcam or a video file through OpenCV.",
+            title="Webcam, network stream or video file",
+            description="Reads a USB webcam, an RTSP or HTTP stream, or a video file through OpenCV.",
             impl="slimcast_edge.camera.video:VideoCamera",
             config="slimcast_edge.camera.video:VideoSettings",
         ),
@@ -51,6 +58,7 @@ CAMERAS: Registry[CameraInfo] = Registry(
             description="A camera module, through libcamera; scaled down by the Pi's own hardware.",
             impl="slimcast_edge.camera.pi:PiCamera",
             config="slimcast_edge.camera.pi:PiCameraSettings",
+            reopens=False,
         ),
     ],
 )

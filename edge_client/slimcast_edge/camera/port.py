@@ -1,10 +1,13 @@
 """What a camera can do."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from slimcast_edge.region import Region
+from slimcast_edge.wire import CameraView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,8 @@ class Camera(Protocol):
         """Wait for the next frame.
 
         Raises:
-            CameraError: there is none, and there will be none.
+            CameraError: there is none. Either it can be read again later, or it must be opened again first:
+                its entry in the catalog says which.
 
         """
 
@@ -49,7 +53,42 @@ class Camera(Protocol):
         """Let go of the device; a `read` that waits in another thread returns or raises soon."""
 
 
+@runtime_checkable
+class Exposing(Protocol):
+    """A camera whose exposure can be set while it runs."""
+
+    def expose(self, exposure_ms: float | None, gain: float | None) -> None:
+        """Expose for so long, with such an amplification; both None: the camera decides."""
+
+
 class CameraSettings(BaseModel):
-    """Base of the settings of every kind of camera."""
+    """Base of the settings of every kind of camera. The studio can order another view, see `CameraView`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rotation: Literal[0, 90, 180, 270] = Field(default=0, description="Turn the picture clockwise, degrees.")
+    mirror: bool = Field(default=False, description="Swap left and right, after the rotation.")
+    region: Region | None = Field(
+        default=None,
+        description="Show only a part of the turned picture: [left, top, right, bottom], each 0.0 to 1.0.",
+    )
+    exposure_ms: float | None = Field(
+        default=None, gt=0, le=10_000, description="Time of exposure, ms; none: automatic."
+    )
+    gain: float | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="Amplification: a factor (Raspberry Pi camera), or the driver's own number (webcam).",
+    )
+
+    @property
+    def view(self) -> CameraView:
+        """How the camera looks as long as the studio orders nothing else."""
+        return CameraView(
+            rotation=self.rotation,
+            mirror=self.mirror,
+            region=self.region,
+            exposure_ms=self.exposure_ms,
+            gain=self.gain,
+        )

@@ -13,12 +13,12 @@ import numpy as np
 
 from slimcast_edge import __version__
 from slimcast_edge.bench import describe_machine, hardware
-from slimcast_edge.camera import Camera, Frame, open_camera
+from slimcast_edge.camera import CAMERAS, Frame, open_camera
 from slimcast_edge.client.commands import Benchmark, take_snapshot
 from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.host import ClientHost
 from slimcast_edge.client.leases import Leases
-from slimcast_edge.client.loops import CameraLoop, Classified, InferLoop, Traffic
+from slimcast_edge.client.loops import CameraLoop, Classified, InferLoop, Source, Traffic
 from slimcast_edge.client.operations import Operations
 from slimcast_edge.client.outbox import Outbox, OutboxOptions
 from slimcast_edge.client.snapshots import Album
@@ -35,6 +35,8 @@ from slimcast_edge.wire import (
     About,
     Address,
     Command,
+    Event,
+    EventKind,
     Reply,
     Status,
     Telemetry,
@@ -59,7 +61,7 @@ class Client:
 
     Raises (from `start`):
         SettingsError: the state folder or the pinned key cannot be used.
-        CameraError: the camera cannot be opened.
+        CameraError: the camera cannot be opened, and will not come by itself.
         ArtifactError: the model that the settings name is refused.
     """
 
@@ -101,7 +103,10 @@ class Client:
         self._operations = Operations(
             settings, self._connection, vitals=self._vitals, picture=self._outbox.request_frame
         )
-        self._camera_loop: CameraLoop | None = None
+        self._camera_loop = CameraLoop(
+            self._source(), self._slot, self._engine, self._traffic, self._stopping
+        )
+        self._host.look = self._camera_loop.look
         self._machine: Machine | None = None
         self._measuring: Measuring | None = None
         self._keys: KeyRing | None = None
@@ -110,17 +115,8 @@ class Client:
 
     def start(self) -> None:
         """Classify frames from now on, then connect; returns once all threads run."""
-        camera = self._open_camera()
+        self._camera_loop.open()
         deployment = self._load_model()
-        reopens = self._settings.camera_kind != "picamera2"  # libcamera stands only a few openings
-        self._camera_loop = CameraLoop(
-            camera,
-            self._open_camera if reopens else None,
-            self._slot,
-            self._engine,
-            self._traffic,
-            self._stopping,
-        )
         infer = InferLoop(self._slot, self._engine, self._traffic, self._hand_on)
         self._spawn("infer", infer.run)
         self._spawn("camera", self._camera_loop.run)
@@ -146,8 +142,7 @@ class Client:
             self._trial.stop()
         if self._machine is not None:
             self._machine.stop()
-        if self._camera_loop is not None:
-            self._camera_loop.camera.close()
+        self._camera_loop.close()
         deadline = time.monotonic() + 1.0
         for thread in self._threads:
             thread.join(max(0.01, deadline - time.monotonic()))
@@ -164,8 +159,19 @@ class Client:
         self._threads.append(thread)
         thread.start()
 
-    def _open_camera(self) -> Camera:
-        return open_camera(self._settings.camera_kind, self._settings.camera_settings())
+    def _source(self) -> Source:
+        kind, settings = self._settings.camera_kind, self._settings.camera_settings()
+        return Source(
+            open=lambda: open_camera(kind, settings),
+            reopens=CAMERAS[kind].reopens,
+            view=settings.view,
+            tell=self._tell_trouble,
+        )
+
+    def _tell_trouble(self, message: str) -> None:
+        self._host.tell(
+            Event(session=self._session, at=time.time(), kind=EventKind.ERROR, message=message[:600])
+        )
 
     def _load_model(self) -> Deployment:
         now = begin(self._folder)
@@ -173,6 +179,7 @@ class Client:
             now = adopt(self._folder, now, self._settings.model.expanduser())
         if now.order is not None:
             self._outbox.stream = now.order.stream
+            self._camera_loop.look(now.order.camera)
         now, loaded = open_first(self._folder, now, self._engine.open)
         self._engine.swap(loaded)
         if loaded is None:
@@ -243,6 +250,8 @@ class Client:
         self._connection.publish(self._topic("status"), self._status(online=True))
         self._introduce()
         self._host.report_again()
+        if self._camera_loop.trouble:  # what was said while nobody heard it
+            self._tell_trouble(self._camera_loop.trouble)
         self._operations.announce()
         self._host.answer_again()
 

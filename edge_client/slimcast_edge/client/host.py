@@ -9,7 +9,7 @@ from slimcast_edge.client.outbox import Outbox
 from slimcast_edge.deploy.port import Health
 from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.mqtt import Connection
-from slimcast_edge.wire import Event, Reply, Reported, StreamSettings, Want, blob_topic, topic
+from slimcast_edge.wire import CameraView, Event, Reply, Reported, StreamSettings, Want, blob_topic, topic
 
 _KEPT_REPLIES = 8
 
@@ -18,6 +18,7 @@ class ClientHost:
     """Implements `deploy.port.Host` and `measuring.desk.MeasuringHost` on the parts of the client.
 
     Attributes:
+        look: makes the camera look in another way; None: as its own settings say.
         before_swap: called before a model takes over, so that nothing else holds the device up.
 
     """
@@ -28,6 +29,7 @@ class ClientHost:
         self._connection, self._engine, self._outbox = connection, engine, outbox
         self._site, self._device = site, device
         self.last_reported: Reported | None = None
+        self.look: Callable[[CameraView | None], None] = lambda _: None
         self.before_swap: Callable[[], None] = lambda: None
         self._listening: Counter[str] = Counter()
         self._replies: deque[Reply] = deque(maxlen=_KEPT_REPLIES)

@@ -6,14 +6,16 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from slimcast_edge.camera import Camera, Frame
+from slimcast_edge.camera.port import Exposing
+from slimcast_edge.camera.view import seen
 from slimcast_edge.client.engine import Answer, Engine
-from slimcast_edge.errors import CameraError
+from slimcast_edge.errors import CameraAway, CameraError
 from slimcast_edge.pulse import Pulse
 from slimcast_edge.slots import Slot
-from slimcast_edge.wire import MAX_LABEL_BYTES, MAX_LABELS
+from slimcast_edge.wire import MAX_LABEL_BYTES, MAX_LABELS, CameraView
 
 logger = logging.getLogger(__name__)
 
@@ -70,23 +72,69 @@ class Traffic:
         return labels, counts.total() - sum(labels.values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a camera comes from.
+
+    Attributes:
+        open: opens it; raises `CameraError`.
+        reopens: whether it may be opened a second time.
+        view: how it looks as long as nothing else is ordered.
+        tell: says what has happened to it, to people.
+
+    """
+
+    open: Callable[[], Camera]
+    reopens: bool = True
+    view: CameraView = field(default_factory=CameraView)
+    tell: Callable[[str], None] = lambda _: None
+
+
 class CameraLoop:
-    """Reads frames into the slot. A camera that fails is read, or opened, again after a while."""
+    """Reads frames into the slot. A camera that fails is read, or opened, again after a while.
+
+    Attributes:
+        trouble: why there are no frames; "" while they come.
+
+    """
 
     def __init__(
         self,
-        camera: Camera,
-        reopen: Callable[[], Camera] | None,
+        source: Source,
         slot: Slot[Frame],
         engine: Engine,
         traffic: Traffic,
         stopping: threading.Event,
     ) -> None:
-        self.camera = camera
-        self._reopen, self._slot, self._engine = reopen, slot, engine
+        self._source, self._slot, self._engine = source, slot, engine
         self._traffic, self._stopping = traffic, stopping
+        self._camera: Camera | None = None
+        self._view, self._exposed = source.view, CameraView()
+        self.trouble = ""
         self.pulse = Pulse()
         self._number = 0
+
+    def open(self) -> None:
+        """Open the camera; one that is away is tried again by `run`.
+
+        Raises:
+            CameraError: it will not come by itself.
+
+        """
+        try:
+            self._camera = self._source.open()
+        except CameraAway as error:
+            logger.error("%s Trying again until it comes.", error)
+            self.trouble = str(error)
+
+    def look(self, view: CameraView | None) -> None:
+        """Look in this way from the next frame on; None: as the camera's settings say."""
+        self._view = view or self._source.view
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        if self._camera is not None:
+            self._camera.close()
 
     def run(self) -> None:
         """Read until stopped."""
@@ -94,37 +142,59 @@ class CameraLoop:
         while not self._stopping.is_set():
             self.pulse.beat()
             try:
-                frame = self.camera.read()
+                camera = self._opened()
+                frame = camera.read()
             except CameraError as error:
                 if self._stopping.is_set():
                     return
-                logger.error("%s Trying again in %.0f s.", error, delay_s)
+                self._note_trouble(error, delay_s)
                 self._stopping.wait(delay_s)
                 delay_s = min(_LAST_RETRY_S, delay_s * 2)
-                self._open_again()
                 continue
             delay_s = _FIRST_RETRY_S
-            self._pass_on(frame)
+            self._note_frame()
+            self._pass_on(camera, frame)
+        self.close()  # it may have been opened while the others stopped
 
-    def _pass_on(self, frame: Frame) -> None:
+    def _opened(self) -> Camera:
+        if self._camera is None:
+            self._camera = self._source.open()
+            self._exposed = CameraView()
+        # Here, between two frames: OpenCV takes no settings while it reads.
+        view, camera = self._view, self._camera
+        if (view.exposure_ms, view.gain) != (self._exposed.exposure_ms, self._exposed.gain):
+            self._exposed = view
+            if isinstance(camera, Exposing):
+                camera.expose(view.exposure_ms, view.gain)
+        return camera
+
+    def _note_trouble(self, error: CameraError, delay_s: float) -> None:
+        logger.error("%s Trying again in %.0f s.", error, delay_s)
+        if not self.trouble:
+            self._source.tell(str(error))
+        self.trouble = str(error)
+        if self._camera is not None and self._source.reopens:
+            self._camera.close()
+            self._camera = None
+
+    def _note_frame(self) -> None:
+        if self.trouble:
+            self.trouble = ""
+            logger.info("The camera gives frames again.")
+            self._source.tell("The camera gives frames again.")
+
+    def _pass_on(self, camera: Camera, frame: Frame) -> None:
         # Counted here, since a camera that is opened again starts from zero.
-        numbered = frame if frame.number == self._number else replace(frame, number=self._number)
+        numbered = seen(
+            frame if frame.number == self._number else replace(frame, number=self._number), self._view
+        )
         self._number += 1
         self._engine.count_captured()
-        if self.camera.waits:
+        if camera.waits:
             while not self._slot.wait_empty(0.2) and not self._stopping.is_set():
                 self.pulse.beat()
         if self._slot.put(numbered):
             self._traffic.dropped += 1
-
-    def _open_again(self) -> None:
-        if self._reopen is None or self._stopping.is_set():
-            return
-        try:
-            self.camera.close()
-            self.camera = self._reopen()
-        except CameraError as error:
-            logger.warning("%s", error)
 
 
 class InferLoop:

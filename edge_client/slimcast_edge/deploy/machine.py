@@ -136,6 +136,7 @@ class Machine:
         if desired.revision > self._now.revision:
             self._save(revision=desired.revision, order=desired)
             self._host.stream(desired.stream)
+            self._host.look(desired.camera)
         self._deploy(desired.artifact)
 
     def _go_on(self) -> None:

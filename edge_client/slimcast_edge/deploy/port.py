@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slimcast_edge.deploy.state import ModelEntry
-from slimcast_edge.wire import Event, Reported, StreamSettings, Want
+from slimcast_edge.wire import CameraView, Event, Reported, StreamSettings, Want
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,9 @@ class Host(ChunkSource, Protocol):
 
     def stream(self, settings: StreamSettings) -> None:
         """Stream in this way from now on."""
+
+    def look(self, view: CameraView | None) -> None:
+        """Let the camera look in this way from now on; None: as its own settings say."""
 
     def swap(self, path: Path, entry: ModelEntry) -> None:
         """Open and warm a model, then let it take over between two frames.

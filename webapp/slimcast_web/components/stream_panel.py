@@ -7,7 +7,7 @@ import streamlit as st
 from slimcast.errors import SlimcastError
 from slimcast.fleet.records import Device
 from slimcast_edge.wire import SnapshotRule, StreamSettings
-from slimcast_web.components import notices, snapshot_panel
+from slimcast_web.components import camera_panel, notices, snapshot_panel
 from slimcast_web.services import streaming
 from slimcast_web.services.streaming import Standing
 from slimcast_web.services.studio import Studio
@@ -23,12 +23,13 @@ _PARTS = ("label", "score", "fps")
 
 
 def show(studio: Studio, device: Device) -> None:
-    """Show the panel and that of the pictures, closed; nothing of them is made until they are opened."""
+    """Show the panels of stream, camera and pictures, closed; each is made when it is opened."""
     key = f"stream-{device.name}"
     panel = st.expander(f"Stream of {device.name}", icon=":material/tune:", key=key, on_change="rerun")
     if panel.open:
         with panel:
             _panel(studio, device)
+    camera_panel.show(studio, device)
     snapshot_panel.show(studio, device)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from slimcast.errors import FleetError
 from slimcast.fleet.records import Device, FramePacket
 from slimcast_edge.errors import Refusal
-from slimcast_edge.wire import DeviceState, StreamReport, StreamSettings
+from slimcast_edge.wire import CameraView, DeviceState, StreamReport, StreamSettings
 from slimcast_web.services import figures
 from slimcast_web.services.fleet import COMMAND_TIMEOUT_S
 from slimcast_web.services.studio import Studio
@@ -51,6 +51,22 @@ def order(studio: Studio, device: str, stream: StreamSettings) -> int:
 
     """
     return studio.hub.set_stream(device, stream)
+
+
+def view_of(device: Device) -> CameraView:
+    """Return how a camera was told to look; the defaults where nobody has told it."""
+    ordered = device.desired.camera if device.desired is not None else None
+    return ordered or CameraView()
+
+
+def order_view(studio: Studio, device: str, view: CameraView) -> int:
+    """Order a camera to look in another way; return the order's revision.
+
+    Raises:
+        FleetError: the broker is away, or the device cannot be ordered.
+
+    """
+    return studio.hub.set_camera(device, view)
 
 
 def standing(device: Device, revision: int) -> tuple[Standing, str]:
