@@ -108,10 +108,13 @@ def test_the_camera_looks_as_it_is_ordered(studio, device):
     """A mirrored picture has its bright half on the other side; the same holds after a restart."""
     swapped = {"left": "right", "right": "left"}
 
+    def some():
+        watch(studio)  # again and again: a client that starts has not heard the first one
+        return len(studio.results) >= 15 and list(studio.results)
+
     def all_mirrored():
         studio.results.clear()
-        watch(studio)
-        seen = wait_for(lambda: len(studio.results) >= 15 and list(studio.results))
+        seen = wait_for(some)
         return all(swapped.get(r.expected, r.expected) == r.predictions[0].label for r in seen)
 
     studio.publish(1, OLD, camera=CameraView(mirror=True))
