@@ -88,7 +88,9 @@ class VideoCamera:
         if self._kind is not _Kind.WEBCAM:
             return
         cv2, automatic = self._cv2, exposure_ms is None
-        wishes = [(cv2.CAP_PROP_AUTO_EXPOSURE, _V4L2_AUTOMATIC if automatic else _V4L2_MANUAL, "exposure")]
+        wishes: list[tuple[int, float, str]] = [
+            (cv2.CAP_PROP_AUTO_EXPOSURE, _V4L2_AUTOMATIC if automatic else _V4L2_MANUAL, "exposure")
+        ]
         if exposure_ms is not None:
             wishes.append((cv2.CAP_PROP_EXPOSURE, exposure_ms * _V4L2_UNITS_PER_MS, "exposure"))
         if gain is not None:
