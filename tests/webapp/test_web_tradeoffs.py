@@ -142,7 +142,7 @@ class TestFront:
         axes = Axes(x=KNOWN["macs"], y=KNOWN["accuracy"], z=KNOWN["params"], style=style, log=True)
         drawn = trade_off(points, axes, chosen=points[0].key, compared=[points[1].key])
         (markers,) = (trace for trace in drawn.data if trace.customdata is not None)
-        shown = [*markers.text, *(hover for _key, hover in markers.customdata)]
+        shown = [*markers.text, *markers.hovertext]
         assert len(shown) == 6
         assert all(html.escape(XSS) in text and XSS not in text for text in shown)
         assert (markers.type == "scatter3d") == (style == "3d")

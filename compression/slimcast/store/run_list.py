@@ -100,6 +100,11 @@ class RunList:
         with self._database.reading() as connection:
             return list(connection.scalars(select(tag).distinct().order_by(tag)))
 
+    def tags_of(self, run_id: str) -> tuple[str, ...]:
+        """Return a run's tags, in alphabetical order."""
+        with self._database.reading() as connection:
+            return tuple(_tags_of(connection, [run_id])[run_id])
+
     def set_tags(self, run_id: str, tags: Collection[str]) -> tuple[str, ...]:
         """Give a run these tags and no others; return them as they are kept.
 

@@ -51,7 +51,7 @@ def show_in_address(name: str, key: str, value: str) -> None:
     remember(name, value)
 
 
-def go(page: str, **parameters: str) -> None:
+def go(page: str, **parameters: str | list[str]) -> None:
     """Leave for another page."""
     st.switch_page(st.session_state[_PAGES][page], query_params=parameters)
 

@@ -3,9 +3,16 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast.records import Run
-from slimcast_web.components import navigation, notices, run_table, run_tables, run_view
-from slimcast_web.services import figures, runs
+from slimcast_web.components import (
+    navigation,
+    notices,
+    run_actions,
+    run_filter,
+    run_table,
+    run_tables,
+    run_view,
+)
+from slimcast_web.services import figures, run_pages, runs
 from slimcast_web.services.runs import RunDetail
 from slimcast_web.services.studio import Studio
 
@@ -16,21 +23,25 @@ def show() -> None:
     """Render the page. ``?run=ID`` names the run that is shown in detail."""
     st.title("Runs")
     opened = notices.studio_or_stop()
-    found = runs.newest(opened)
-    if not found:
+    if run_pages.is_empty(opened):
         notices.empty("No run yet. Start one on the Compress page.")
         navigation.link("compress", "Compress a network", icon=":material/compress:")
         return
-    live = runs.any_live(found)
+    live = run_pages.any_live(opened)
     # Only while something goes on does the page look again by itself.
     st.fragment(_body, run_every=REFRESH_S if live else None)(opened, live)
 
 
 def _body(opened: Studio, was_live: bool) -> None:
-    found = runs.newest(opened)
-    chosen = run_table.show(found)
+    shown = run_pages.page(opened, *run_filter.show(opened))
+    ticked = run_table.show(shown.lines) if shown.lines else []
+    run_filter.pager(shown)
+    run_actions.for_ticked(opened, ticked)
+    if not shown.lines:
+        notices.empty("No run is like that. Take something out of the filter.")
+        return
     try:
-        detail = runs.detail(opened, chosen)
+        detail = runs.detail(opened, run_table.choose(opened, shown.lines))
     except SlimcastError as error:
         notices.error(error)
         return
@@ -45,7 +56,7 @@ def _body(opened: Studio, was_live: bool) -> None:
         run_view.log(detail.log)
     with st.expander("Recipe", icon=":material/description:"):
         st.code(detail.run.recipe_yaml, language="yaml")
-    if was_live and not runs.any_live(found):
+    if was_live and not run_pages.any_live(opened):
         st.rerun()  # the whole page once more, without the timer
 
 
@@ -58,21 +69,5 @@ def _head(opened: Studio, detail: RunDetail) -> None:
             run_view.state_badge(run)
             st.caption(f"run {run.id} · started {figures.clock(run.started_at or run.created_at)}")
     with buttons.container(horizontal=True, horizontal_alignment="right"):
-        _actions(opened, run, bool(detail.variants))
-
-
-def _actions(opened: Studio, run: Run, has_variants: bool) -> None:
-    try:
-        if runs.any_live([run]):
-            if st.button("Cancel", icon=":material/stop:", disabled=run.cancel_requested):
-                runs.cancel(opened, run.id)
-                st.rerun()
-        elif run.state.can_resume() and st.button("Resume", icon=":material/resume:", type="primary"):
-            runs.resume(opened, run.id)
-            st.rerun()
-    except SlimcastError as error:
-        notices.error(error)
-    if st.button("Clone", icon=":material/content_copy:", help="Start a new recipe from this one."):
-        navigation.go("compress", clone=run.id)
-    if has_variants and st.button("See trade-offs", icon=":material/balance:"):
-        navigation.go("tradeoffs", run=run.id)
+        run_actions.for_one(opened, run, bool(detail.variants))
+    run_actions.tags(opened, run, detail.tags)

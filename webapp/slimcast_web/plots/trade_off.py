@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from slimcast_web import theme
@@ -23,6 +24,7 @@ KIND_TITLES = {
     "quantize": "Quantized",
 }
 _MOST_NAMED = 12
+_MOST_DETAILED = 200
 _MOST_FRONTS = len(theme.SERIES_COLOURS)
 _SIZES = (8.0, 34.0)
 _SOLID_MARKERS = {
@@ -131,8 +133,10 @@ def _add_kind(figure: go.Figure, kind: str, points: Sequence[Point], axes: Axes,
         "mode": "markers+text" if named else "markers",
         "text": [html.escape(point.variant.name) for point in shown],
         "textposition": "top center",
-        "customdata": [[point.key, _hover(point, axes.machine)] for point in shown],
-        "hovertemplate": "%{customdata[1]}<extra></extra>",
+        # An array, not lists: Plotly copies those one by one.
+        "customdata": np.array([[point.key] for point in shown], dtype=object),
+        "hovertext": [_hover(point, axes, brief=len(points) > _MOST_DETAILED) for point in shown],
+        "hovertemplate": "%{hovertext}<extra></extra>",
     }
     marker = _marker(kind, axes, values, points) | {"line": {"width": 1, "color": "white"}}
     if axes.is_solid:
@@ -199,10 +203,11 @@ def _is_narrow(points: Sequence[Point], axes: Axes) -> bool:
     return bool(values) and max(values) / min(values) < 10
 
 
-def _hover(point: Point, machine: str) -> str:
+def _hover(point: Point, axes: Axes, *, brief: bool) -> str:
+    """Return all figures of a point; of many points only those that are drawn."""
     rows = [f"<b>{html.escape(point.title)}</b>", f"run {html.escape(point.run.id)}"]
-    for measure in measured(point.variant.measurements).values():
-        found = point.measurement(measure.name, machine)
+    for measure in axes.measures if brief else measured(point.variant.measurements).values():
+        found = point.measurement(measure.name, axes.machine)
         if found is not None:
             where = f" on {html.escape(found.machine)}" if measure.name == "latency_p50_ms" else ""
             rows.append(f"{html.escape(measure.title)}: {html.escape(measure.text(found.value))}{where}")

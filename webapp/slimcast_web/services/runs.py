@@ -50,6 +50,7 @@ class RunDetail:
     variants: list[Variant]
     boundaries: list[tuple[float, str]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    tags: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -67,11 +68,6 @@ class RunDetail:
 def any_live(runs: Iterable[Run]) -> bool:
     """Return whether one of them waits or runs."""
     return any(run.state in {RunState.QUEUED, RunState.RUNNING} for run in runs)
-
-
-def newest(studio: Studio, limit: int = 50) -> list[Run]:
-    """Return the newest runs."""
-    return studio.store.runs(limit=limit)
 
 
 def detail(studio: Studio, run_id: str) -> RunDetail:
@@ -96,6 +92,7 @@ def detail(studio: Studio, run_id: str) -> RunDetail:
         variants=studio.store.variants(run.id),
         boundaries=[(at, kinds[step] if step < len(kinds) else "") for step, at in sorted(starts.items())],
         tables=tables.of_events(events),
+        tags=studio.store.run_list.tags_of(run.id),
     )
 
 

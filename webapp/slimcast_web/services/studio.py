@@ -15,6 +15,7 @@ from slimcast_web.services.benchmark_desk import BenchmarkDesk
 from slimcast_web.services.events import EventReader
 from slimcast_web.services.history import StateHistory
 from slimcast_web.services.simulated_camera import SimulatedCamera
+from slimcast_web.services.variants import VariantReader
 
 if TYPE_CHECKING:
     from slimcast.fleet.hub import FleetHub
@@ -61,6 +62,7 @@ class Studio:
         self.history = StateHistory(self.hub)
         self.events = EventReader(self.store)
         self.enrolment = EnrolmentDesk(self.settings)
+        self.variants = VariantReader(self.store)
         self.searches = SearchProcesses(self.settings, self.store)
         self.steward = make_steward(self.settings, self.hub, self.store)
         self.camera = SimulatedCamera(self.settings)

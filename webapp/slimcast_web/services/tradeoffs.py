@@ -91,13 +91,14 @@ def points(studio: Studio, run_ids: Sequence[str]) -> list[Point]:
 
     """
     runs = studio.store.run_list.several(run_ids)
-    variants: dict[str, list[Variant]] = {run.id: [] for run in runs}
-    all_variants = studio.store.variants_of(list(variants))
-    on_devices = device_figures.of_artifacts(studio, {v.artifact for v in all_variants if v.artifact})
-    for variant in all_variants:
-        measured = variant.measurements + on_devices.get(variant.artifact or "", ())
-        variants[variant.run_id].append(replace(variant, measurements=measured))
-    found = [Point(run=run, variant=variant) for run in runs for variant in variants[run.id]]
+    variants = studio.variants.of(runs)
+    artifacts = {one.artifact for several in variants.values() for one in several if one.artifact}
+    on_devices = device_figures.of_artifacts(studio, artifacts) if artifacts else {}
+    found = [
+        Point(run=run, variant=_with(variant, on_devices.get(variant.artifact or "", ())))
+        for run in runs
+        for variant in variants[run.id]
+    ]
     return [point for point in found if point.value(ACCURACY) is not None]
 
 
@@ -212,6 +213,10 @@ def csv_file(points: Sequence[Point]) -> tuple[str, str]:
         for m in variant.measurements:
             writer.writerow([*head, m.name, m.value, m.unit, m.n, m.spread, m.machine])
     return csv_name(), buffer.getvalue()
+
+
+def _with(variant: Variant, more: tuple[Measurement, ...]) -> Variant:
+    return replace(variant, measurements=variant.measurements + more) if more else variant
 
 
 def _ratio(base: Point, point: Point, name: str, machine: str = "") -> float | None:
