@@ -1,10 +1,11 @@
-# The four commands of this project; CI runs the same ones.
+# The commands of this project; CI runs the same ones.
 #
 #   make demo    install, then train, compress, publish and watch: from nothing to live frames
 #   make test    install what the tests need, run all of them
 #   make check   format, lint, types, layers
 #   make bench   every figure of the README, printed afresh
 #   make screenshots   the pictures of docs/images, from the real app
+#   make fuzz    the parsers of what comes from outside, for longer than the tests do
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test check bench screenshots format install install-dev system-packages clean
+.PHONY: demo test check bench screenshots fuzz format install install-dev system-packages clean
 
 demo: $(VENV)/.studio
 	$(BIN)/slimcast demo
@@ -34,6 +35,12 @@ bench: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev system-packages
 	PYTHONPATH=tests $(BIN)/python tests/e2e/screenshots.py
+
+# atheris looks at coverage; it is used where somebody has installed it into the environment.
+fuzz: $(VENV)/.dev
+	SLIMCAST_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest tests/test_fuzz.py tests/edge_client/test_exchange.py -n $(WORKERS) --timeout 0 $(ARGS)
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then PYTHONPATH=tests $(BIN)/python tests/fuzz_atheris.py; \
+	else echo "atheris is not installed; with it, more is found: $(BIN)/pip install atheris"; fi
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -283,3 +283,13 @@ class LabelCounts:
     artifact: str
     counts: dict[str, int] = field(default_factory=dict)
     other: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawal:
+    """An artifact that no device shall get any more. `name`: what it was published as. `at`: Unix time, s."""
+
+    artifact: str
+    name: str
+    reason: str
+    at: float

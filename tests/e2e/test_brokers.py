@@ -16,7 +16,7 @@ from slimcast_edge import wire
 from slimcast_edge.frames import embed
 from slimcast_edge.signing import fingerprint, open_signed
 from slimcast_edge.wire import DeviceState
-from support_fleet import make_broker, studio_settings
+from support_fleet import ScriptedDevice, make_broker, studio_settings
 from support_wait import wait_for
 
 CONTENT = bytes(range(256)) * 1200  # 307 200 bytes: three chunks, the last one short
@@ -247,6 +247,67 @@ def test_second_studio_learns_the_orders_and_goes_on_from_them(hub, store, setti
     wait_for(lambda: hub.device("cam1").desired.revision == second, "the first studio to hear of it")
     assert hub.device("cam1").desired.artifact is not None  # the stream changed, the artifact stayed
     assert hub.publish("cam1", store.artifacts.put(b"another"), "n") > second
+
+
+def test_of_two_studios_that_publish_at_once_the_higher_revision_counts(hub, store, settings, online):
+    other = FleetHub(settings, store)
+    other.start()
+    contents = {studio: store.artifacts.put(name.encode()) for studio, name in ((hub, "one"), (other, "two"))}
+    revisions = []
+    try:
+        wait_for(lambda: (d := _known(other, "cam1")) and d.online, "the other studio to know the device")
+        threads = [
+            threading.Thread(target=lambda s=studio, sha=sha: revisions.append(s.publish("cam1", sha, "m")))
+            for studio, sha in contents.items()
+            for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(revisions)) == 6
+        for studio in contents:
+            wait_for(lambda s=studio: s.device("cam1").desired.revision == max(revisions), "both to agree")
+        wait_for(
+            lambda: _retained_revision(settings, "cam1") == max(revisions), "the broker to have the last one"
+        )
+    finally:
+        other.stop()
+
+
+def test_an_older_order_that_comes_late_is_replaced_by_the_newer(hub, store, online):
+    artifact = store.artifacts.put(CONTENT)
+    hub.publish("cam1", artifact, "m")
+    (_, older) = online.wait_message("desired")[-1]
+    newer = hub.publish("cam1", artifact, "n")
+    online.wait_message("desired", 2)
+    online.send_raw(online.topic("desired"), older)
+    received = online.wait_message("desired", 4)  # the older one, and what the studio says to it
+    assert wire.decode(wire.Desired, "desired", received[-1][1]).revision == newer
+
+
+def test_a_withdrawn_artifact_is_neither_published_nor_served(hub, store, online):
+    artifact = store.artifacts.put(CONTENT)
+    hub.publish("cam1", artifact, "m")
+    store.withdrawals.add(artifact, "m", "sees cats")
+    with pytest.raises(FleetError, match="sees cats"):
+        hub.publish("cam1", artifact, "m")
+    want = wire.Want(artifact=artifact, chunk_bytes=wire.CHUNK_BYTES, chunks=[0])
+    wait_for(lambda: online.send("want", want) or hub.counters.get("chunks_refused"), "a refusal")
+    served = hub.counters.get("chunks_served", 0)
+    refused = hub.counters["chunks_refused"]
+    online.send("want", want)
+    wait_for(lambda: hub.counters["chunks_refused"] > refused, "another one")
+    assert hub.counters.get("chunks_served", 0) == served
+
+
+def _retained_revision(settings, device):
+    fresh = ScriptedDevice(settings, name=device, session="look").start()
+    try:
+        (_, data) = fresh.wait_message("desired")[-1]
+        return wire.decode(wire.Desired, "desired", data).revision
+    finally:
+        fresh.stop()
 
 
 def _known(hub, name):

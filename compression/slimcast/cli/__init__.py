@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import slimcast
-from slimcast.cli import broker, devices, enrolment, fleet, keys, rollouts, runs, search, studio
+from slimcast.cli import broker, devices, enrolment, fleet, keys, rollouts, runs, search, studio, withdraw
 from slimcast.cli.exits import EXIT_CODES, SlimcastGroup
 
 app = typer.Typer(
@@ -50,6 +50,10 @@ app.add_typer(
     rollouts.app, name="rollout", epilog=_example("slimcast rollout start RUN --variant 3-int8 --to all")
 )
 app.command("alerts", epilog=_example("slimcast alerts --acknowledge 7"))(devices.alerts)
+app.command(
+    "withdraw",
+    epilog=_example('slimcast withdraw mwq4wkm8bq --variant 3-int8 --reason "sees cats everywhere"'),
+)(withdraw.withdraw)
 app.add_typer(keys.app, name="key")
 app.command("broker-config", epilog=_example("slimcast broker-config broker --host studio.local"))(
     broker.broker_config

@@ -8,6 +8,7 @@ from slimcast.errors import FleetError
 from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
 from slimcast.fleet.hub import FleetHub, last_heard
 from slimcast.fleet.records import Device
+from slimcast.fleet.withdrawal import check_allowed
 from slimcast.records import Benchmark, Variant
 from slimcast.settings import Settings
 from slimcast.store import Store
@@ -103,12 +104,19 @@ def connected(settings: Settings) -> Iterator[tuple[FleetHub, Store]]:
 
 
 def artifact_of(store: Store, run: str, name: str) -> Variant:
-    """Return the variant of that name, which has an artifact.
+    """Return the variant of that name, which has an artifact that may be published.
 
     Raises:
-        FleetError: there is none, or it has none; lists those there are.
+        FleetError: there is none, or it has none, which lists those there are; or it is withdrawn.
         RunNotFound: no run has that id.
     """
+    chosen = find_variant(store, run, name)
+    check_allowed(store, chosen.artifact or "")
+    return chosen
+
+
+def find_variant(store: Store, run: str, name: str) -> Variant:
+    """Return the variant of that name, which has an artifact; raises as `artifact_of`, withdrawn or not."""
     found = store.run(run)
     variants = store.variants(found.id)
     chosen = next((variant for variant in variants if variant.name == name), None)

@@ -20,6 +20,7 @@ from slimcast.fleet.registry import DeviceRegistry
 from slimcast.fleet.replies import Replies
 from slimcast.fleet.snapshots import SnapshotShelf
 from slimcast.fleet.viewers import FrameCallback, ResultCallback, Viewers
+from slimcast.fleet.withdrawal import WithdrawnNow, check_allowed
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_edge import wire
@@ -51,6 +52,7 @@ class FleetHub:
         self._frames: dict[str, FramePacket] = {}
         self._snapshots = SnapshotShelf()
         self._changed = threading.Condition()
+        self._withdrawn = WithdrawnNow(store)
         key = studio_key(settings)
         self.public_key = key.public_key()
         self._orders = OrderBook(
@@ -76,7 +78,7 @@ class FleetHub:
         self._chunks = ChunkServer(
             source=self._measuring,
             send=self._send_chunk,
-            offered=lambda sha256: self._orders.offered(sha256) or self._measuring.offered(sha256),
+            offered=self._offered,
             counters=self._counters,
         )
         heard = [topic(self._site, "+", suffix) for suffix in _HEARD]
@@ -181,10 +183,12 @@ class FleetHub:
         """Order a device to run an artifact, and serve it; returns the revision of the order.
 
         Raises:
-            FleetError: the broker is away, the device is unknown, or it has pinned another studio's key.
+            FleetError: the broker is away, the device is unknown, it has pinned another studio's key, or the
+                artifact has been withdrawn.
             StoreError: the artifact is not in the store.
         """
         self._check_connected()
+        check_allowed(self._store, artifact_sha256)
         target = self.device(device)
         size_bytes = self._store.artifacts.size(artifact_sha256)
         ref = wire.ArtifactRef(
@@ -337,6 +341,8 @@ class FleetHub:
             case wire.Desired() if payload.site == self._site:
                 if self._orders.keep(data) is not None or self._is_ours(payload):
                     self._publisher.heard(address.device, payload.revision)
+                else:
+                    self._restore_order(payload)
         self._apply(address, payload)
         if isinstance(payload, wire.Result):
             self._counters["results"] += 1
@@ -362,6 +368,17 @@ class FleetHub:
     def _is_ours(self, order: wire.Desired) -> bool:
         known = self._orders.get(order.device)
         return known is not None and known.signature == order.signature
+
+    def _restore_order(self, heard: wire.Desired) -> None:
+        """Of two studios that publish at once, the later order may reach the broker first: it counts."""
+        known = self._orders.payload(heard.device)
+        if known is not None and known[0].revision > heard.revision:
+            self._connection.publish(topic(self._site, heard.device, "desired"), known[1])
+
+    def _offered(self, sha256: str) -> wire.ArtifactRef | None:
+        if sha256 in self._withdrawn:
+            return None
+        return self._orders.offered(sha256) or self._measuring.offered(sha256)
 
     # --- what goes out
 

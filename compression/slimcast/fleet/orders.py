@@ -72,6 +72,10 @@ class OrderBook:
         known = self._orders.get(device)
         return known[0] if known is not None else None
 
+    def payload(self, device: str) -> tuple[Desired, bytes] | None:
+        """Return the newest order for a device with the bytes that were signed."""
+        return self._orders.get(device)
+
     def payloads(self) -> list[tuple[Desired, bytes]]:
         """Return all orders with the bytes that were signed."""
         with self._lock:

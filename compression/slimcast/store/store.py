@@ -23,6 +23,7 @@ from slimcast.store.devices import Devices
 from slimcast.store.rollouts import Rollouts
 from slimcast.store.run_list import RunList
 from slimcast.store.searches import Searches
+from slimcast.store.withdrawals import Withdrawals
 
 _OPEN = (RunState.QUEUED, RunState.RUNNING)
 _TABLES_AT_ONCE = 100
@@ -47,6 +48,7 @@ class Store:
         self.benchmarks = Benchmarks(database)
         self.devices, self.device_log = Devices(database, site), DeviceLog(database, site)
         self.alerts, self.rollouts = Alerts(database, site), Rollouts(database, site)
+        self.withdrawals = Withdrawals(database)
         self._claims: dict[str, str] = {}
 
     @classmethod

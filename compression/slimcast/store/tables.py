@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The newest migration: a database that is there already is opened without loading Alembic."""
 
 VERSION_TABLE = "slimcast_version"
@@ -258,4 +258,13 @@ rollout_devices = Table(
     Column("strikes", Integer, nullable=False),
     Column("heard_at", Double, nullable=False),
     Column("active_at", Double, nullable=False),
+)
+
+withdrawals = Table(
+    "withdrawal",
+    metadata,
+    Column("artifact", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Double, nullable=False),
 )

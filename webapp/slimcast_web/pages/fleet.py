@@ -15,6 +15,7 @@ from slimcast_web.components import (
     rollout_form,
     rollout_view,
     stream_panel,
+    withdrawn_panel,
 )
 from slimcast_web.services import fleet
 from slimcast_web.services.studio import Studio
@@ -38,6 +39,7 @@ def show() -> None:
     rollout_view.show(opened)
     _devices(opened, bool(names))
     device_editor.show(opened)
+    withdrawn_panel.show(opened)
     _guide(opened, expanded=not names)
 
 

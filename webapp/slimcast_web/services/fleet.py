@@ -7,6 +7,8 @@ from slimcast.errors import FleetError
 from slimcast.fleet.enrolment import NewCode
 from slimcast.fleet.keys import studio_key
 from slimcast.fleet.records import Device
+from slimcast.fleet.withdrawal import running
+from slimcast.fleet_records import Withdrawal
 from slimcast.records import Run, Variant
 from slimcast_edge.signing import fingerprint, public_key_to_text
 from slimcast_edge.wire import DeviceState
@@ -97,6 +99,27 @@ def publish(studio: Studio, device: str, what: Publishable) -> int:
 
     """
     return studio.hub.publish(device, what.artifact, what.title)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn:
+    """A model that is withdrawn, and the devices that have it still."""
+
+    what: Withdrawal
+    devices: list[str]
+
+
+def withdrawn(studio: Studio) -> list[Withdrawn]:
+    """Return what is withdrawn, the newest first."""
+    devices = studio.hub.devices()
+    return [
+        Withdrawn(what=one, devices=running(devices, one.artifact)) for one in studio.store.withdrawals.all()
+    ]
+
+
+def withdraw(studio: Studio, what: Publishable, reason: str) -> None:
+    """Publish a variant to no device any more, and serve it to none."""
+    studio.store.withdrawals.add(what.artifact, what.title, reason)
 
 
 def rollback(studio: Studio, device: str) -> None:
