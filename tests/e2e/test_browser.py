@@ -113,7 +113,7 @@ def start_compression(page, address: str) -> str:
     recipe.fill(compress.yaml_of(short))
     recipe.press("Control+Enter")
     page.get_by_text("unknown name 'nosuch'").wait_for(state="detached")
-    page.get_by_text("1  Prune").click()
+    page.get_by_text("1 Prune").click()
     goal = page.get_by_role("spinbutton", name="Target: macs")
     wait_for(lambda: goal.input_value() == "0.5", "the form to follow the text", SLOW_S)
     page.screenshot(path=OUTPUT / "1-compress.png")

@@ -265,9 +265,9 @@ def shown(elements) -> str:
 class TestPage:
     def test_the_dial_writes_the_recipe(self, opened):
         test = page()
-        test.pills(key="subject-dial").set_value("Same shape, int8").run()
+        test.radio(key="subject-dial").set_value("Same shape, int8").run()
         assert "prune" not in recipe_of(test)
-        test.pills(key="subject-dial").set_value("Small").run()
+        test.radio(key="subject-dial").set_value("Small").run()
         assert "macs: 0.25" in recipe_of(test)
         assert "A quarter of the arithmetic" in shown(test.caption)
 
@@ -281,7 +281,7 @@ class TestPage:
         test = page()
         test.number_input(key="field-steps.1.rounds").set_value(7).run()
         assert "rounds: 7" in recipe_of(test)
-        assert test.pills(key="subject-dial").value is None
+        assert test.radio(key="subject-dial").value is None
         test.text_area(key="recipe-yaml").set_value(recipe_of(test).replace("rounds: 7", "rounds: 5")).run()
         assert test.number_input(key="field-steps.1.rounds").value == 5
 

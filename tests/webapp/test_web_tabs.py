@@ -100,7 +100,7 @@ def _tab() -> AppTest:
 
 def test_a_recipe_belongs_to_the_tab_that_writes_it(opened):
     one, other = _tab(), _tab()
-    one.pills(key="subject-dial").set_value("Small").run()
+    one.radio(key="subject-dial").set_value("Small").run()
     other.text_area(key="recipe-yaml").set_value(yaml_of(Draft(seed=5))).run()
     one.run()
     assert "macs: 0.25" in one.text_area(key="recipe-yaml").value

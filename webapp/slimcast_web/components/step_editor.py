@@ -28,7 +28,7 @@ def show(problems: Problems) -> None:
         if wrong:
             st.session_state[key] = True
         icon = ":material/error:" if wrong else ":material/tune:"
-        box = st.expander(f"{index}  {title}", key=key, icon=icon, on_change="rerun")
+        box = st.expander(f"{index} {title}", key=key, icon=icon, on_change="rerun")
         if box.open:  # what is closed costs nothing
             with box:
                 _step(index, kind, len(kinds), problems)

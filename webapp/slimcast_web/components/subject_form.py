@@ -117,10 +117,13 @@ def _data(folders: Sequence[str], problems: Problems) -> None:
 
 
 def _dial() -> None:
-    st.pills(
+    # Radio buttons wrap on narrow screens, where pills would leave it.
+    st.radio(
         "How small?",
         [level.title for level in dial.LEVELS],
+        index=None,
         key=_DIAL,
+        horizontal=True,
         on_change=_dial_turned,
         help="Writes the steps anew, to suit network and data. Without a mark, the steps are your own.",
     )

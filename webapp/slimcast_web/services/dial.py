@@ -5,7 +5,7 @@
 ==  =================  ==========  ==================  =====================  =======
  1  Same shape, int8   100 %       none                none                   int8
  2  A little smaller   70 %        1                   1                      int8
- 3  Half the size      40 %        2                   1                      int8
+ 3  Much smaller       40 %        2                   1                      int8
  4  Small              25 %        3                   1.5                    int8
  5  As small as can    12 %        4                   2                      int8
 ==  =================  ==========  ==================  =====================  =======
@@ -58,7 +58,7 @@ LEVELS = (
     ),
     Level(
         number=3,
-        title="Half the size",
+        title="Much smaller",
         description="Two fifths of the arithmetic stay, in two rounds, then int8. A good first try.",
         keep_macs=40,
         rounds=2,
