@@ -71,7 +71,7 @@ class TestOrders:
     def test_what_is_changed_is_ordered_and_its_way_is_said(self, opened):
         opened.hub.known = [camera()]
         test = open_panel(fleet_page(), "stream")
-        next(w for w in test.number_input if w.label.startswith("Frames a second")).set_value(5.0)
+        next(w for w in test.number_input if w.label.startswith("Frames/s")).set_value(5.0)
         next(w for w in test.slider if w.label == "JPEG quality").set_value(40)
         next(w for w in test.selectbox if w.label.startswith("Width")).set_value(320)
         next(w for w in test.selectbox if w.label.startswith("Frames and results")).set_value("always")

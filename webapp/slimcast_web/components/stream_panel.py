@@ -68,9 +68,9 @@ def _form(device: Device, now: StreamSettings, labels: list[str]) -> StreamSetti
     # Other widgets for another order: what was changed elsewhere is not covered by what stood here before.
     key = f"{device.name}-{hashlib.sha256(now.encode()).hexdigest()[:8]}"
     with st.form(f"stream-form-{key}", border=False):
-        rate, width, quality = st.columns(3)
+        rate, width, quality = st.columns(3, vertical_alignment="bottom")
         max_fps = rate.number_input(
-            "Frames a second, at most",
+            "Frames/s, at most",
             _LEAST_FPS,
             240.0,
             max(_LEAST_FPS, now.max_fps),
