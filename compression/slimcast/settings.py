@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from platformdirs import user_data_path
 
+from slimcast_edge.broker_address import BrokerAccess, BrokerAddress, is_loopback, parse_url
 from slimcast_edge.errors import SettingsError
-from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, is_loopback, parse_url
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from slimcast_edge.broker_address import is_loopback, parse_url
 from slimcast_edge.deploy.pinned import KeyRing
 from slimcast_edge.deploy.state import write_durably
 from slimcast_edge.errors import EnrolmentError, SettingsError
 from slimcast_edge.exchange import MAX_ANSWER_BYTES, PATH, DeviceSide, Welcome, read_code
-from slimcast_edge.mqtt.address import is_loopback, parse_url
 from slimcast_edge.settings import ENROLMENT_FILE, EdgeSettings, load_settings
 from slimcast_edge.signing import fingerprint, public_key_from_text
 

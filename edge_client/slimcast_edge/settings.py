@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from slimcast_edge.broker_address import BrokerAccess, BrokerAddress, parse_url
 from slimcast_edge.camera import CAMERAS, CameraSettings
 from slimcast_edge.errors import SettingsError
 from slimcast_edge.logs import LogFormat, LogLevel
-from slimcast_edge.mqtt.address import BrokerAccess, BrokerAddress, parse_url
 from slimcast_edge.runtime import RUNTIMES, RuntimeChoice
 from slimcast_edge.runtime.providers import PROVIDERS
 from slimcast_edge.wire import Name

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from slimcast_edge.broker_address import BrokerAddress, parse_url
 from slimcast_edge.errors import SettingsError, WireError
-from slimcast_edge.mqtt.address import BrokerAddress, parse_url
 from slimcast_edge.mqtt.inbox import Inbox, Received
 from slimcast_edge.mqtt.problems import explain_connect, explain_loss, explain_refusal
 from slimcast_edge.wire import MAX_ANNOUNCEMENT_BYTES, TOPICS, Address, check_size, parse_topic

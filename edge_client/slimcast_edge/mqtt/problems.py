@@ -4,7 +4,7 @@ import socket
 import ssl
 from enum import StrEnum
 
-from slimcast_edge.mqtt.address import BrokerAddress
+from slimcast_edge.broker_address import BrokerAddress
 
 _EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID of OpenSSL
 _WRONG_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
