@@ -3,6 +3,7 @@
 #   make demo    install, then train, compress, publish and watch: from nothing to live frames
 #   make test    install what the tests need, run all of them
 #   make check   format, lint, types, layers
+#   make test-aarch64   the client's tests on an emulated Raspberry Pi
 #   make bench   every figure of the README, printed afresh
 #   make screenshots   the pictures of docs/images, from the real app
 #   make fuzz    the parsers of what comes from outside, for longer than the tests do
@@ -16,13 +17,17 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test check bench screenshots fuzz format install install-dev system-packages clean
+.PHONY: demo test test-aarch64 check bench screenshots fuzz format install install-dev system-packages clean
 
 demo: $(VENV)/.studio
 	$(BIN)/slimcast demo
 
 test: $(VENV)/.dev system-packages
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# The client alone, emulated; skips with a reason where qemu, an aarch64 Python or the wheels cannot be had.
+test-aarch64: $(BIN)/python
+	PYTHON=$(BIN)/python sh tests/aarch64.sh tests/edge_client $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

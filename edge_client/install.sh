@@ -9,7 +9,8 @@ USAGE="Usage: sudo sh install.sh [OPTION ...]
   --broker URL     broker that studio and camera meet at, such as mqtts://broker.local:8883
   --site NAME      name of the place (default: lab)
   --device NAME    name of this camera (default: the host's name)
-  --key KEY        pin the studio's key, as \`slimcast key\` prints it
+  --studio URL --code CODE   enrol with a one-time code, which brings name, key and broker
+  --key KEY        or pin the studio's key, as \`slimcast key\` prints it
   --upgrade        take the newest version, though one is there
   --no-start       do not start the service
   --dry-run        say what would be done, and change nothing
@@ -17,7 +18,7 @@ USAGE="Usage: sudo sh install.sh [OPTION ...]
   --uninstall      remove client and service; settings and state stay
   --purge          with --uninstall: remove settings, state and user as well"
 
-package="" camera="" broker="" site="" device="" key=""
+package="" camera="" broker="" site="" device="" key="" studio="" code=""
 start=yes upgrade="" dry="" root="" uninstall="" purge=""
 
 fail() {
@@ -27,7 +28,7 @@ fail() {
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --package | --camera | --broker | --site | --device | --key | --root)
+    --package | --camera | --broker | --site | --device | --key | --studio | --code | --root)
       [ $# -ge 2 ] || fail "$1 needs a value."
       case $1 in
         --package) package=$2 ;;
@@ -36,6 +37,8 @@ while [ $# -gt 0 ]; do
         --site) site=$2 ;;
         --device) device=$2 ;;
         --key) key=$2 ;;
+        --studio) studio=$2 ;;
+        --code) code=$2 ;;
         --root) root=${2%/} ;;
       esac
       shift
@@ -68,6 +71,7 @@ changed=""
 
 case $root in "" | /*) ;; *) fail "--root needs an absolute path." ;; esac
 [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall."
+[ -z "$code" ] || [ -n "$studio" ] || fail "--code goes with --studio."
 [ -n "$root" ] || [ -n "$dry" ] || [ "$(id -u)" = 0 ] || fail "needs root: sudo sh $0"
 
 say() { echo "$*"; }
@@ -285,8 +289,13 @@ as_account() {
 }
 
 enroll() {
+  if [ -n "$code" ] && [ -e "$state/enrolment.json" ]; then
+    done_already "enrolled (slimcast-edge enroll takes a new code)"
+  elif [ -n "$code" ]; then
+    step "enrol at $studio" as_account "$venv/bin/$NAME" enroll --config "$config" --studio "$studio" --code "$code"
+  fi
   [ -n "$key" ] || return 0
-  if [ "$(cat "$state/studio.pub" 2>/dev/null)" = "$key" ]; then
+  if grep -qxF -e "$key" "$state/studio.pub" 2>/dev/null; then
     done_already "the studio's key is pinned"
   else
     step "pin the studio's key" as_account "$venv/bin/$NAME" enroll --config "$config" --key "$key"

@@ -46,6 +46,7 @@ def test_the_script_has_no_known_mistakes():
         (["--colour", "red"], "unknown option --colour"),
         (["--key"], "--key needs a value"),
         (["--root", "here"], "absolute path"),
+        (["--root", "/nowhere", "--code", "ABCD"], "--code goes with --studio"),
         (["--purge", "--root", "/nowhere"], "goes with --uninstall"),
         (["--root", "/nowhere", "--package", "/no/such.whl", "--dry-run"], "there is no file /no/such.whl"),
     ],

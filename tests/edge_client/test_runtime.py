@@ -26,7 +26,8 @@ def test_a_runtime_gives_the_reference_s_logits(name, channels):
     images = np.stack(sample_images(channels=channels))
     logits = runtime.run(images)
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, [run_reference(image) for image in images], atol=1e-4)
+    # Means are sums of up to 1536 floats (n * 6e-8 of rounding); ARM's kernels add in another order.
+    np.testing.assert_allclose(logits, [run_reference(image) for image in images], rtol=3e-5, atol=1e-4)
     assert [LABELS[i] for i in logits.argmax(1)] == list(LABELS)
     runtime.close()
     with pytest.raises(RuntimeFailure, match="closed"):
