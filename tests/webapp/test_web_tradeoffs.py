@@ -86,7 +86,7 @@ class TestMeasures:
         assert KNOWN["accuracy"].change(0.978, 0.953) == "−2.50 points"
         assert KNOWN["size_bytes"].change(248_000, 31_000) == "−217 kB, −87.5 %"
         assert KNOWN["latency_p50_ms"].change(0.1, 0.2) == "+0.100 ms, +100.0 %"
-        assert KNOWN["macs"].change(5, 5) == "the same"
+        assert KNOWN["macs"].change(5, 5) == KNOWN["peak_rss_mb"].change(77.2, 77.0) == "the same"
 
     def test_what_a_device_has_measured_stands_beside_it(self, opened):
         points = tradeoffs.points(opened, [finished_run(opened.store).id])

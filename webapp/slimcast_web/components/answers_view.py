@@ -54,6 +54,7 @@ def _read(opened: Studio, chosen: Sequence[Point], names: dict[str, str]) -> lis
 def _confusion(predictions: Predictions, name: str, key: str) -> None:
     found = answers.confusion(predictions)
     st.subheader(plain(name))
+    st.caption("Numbers are images; the bluer a cell, the larger its share of the row.")
     if not found.whole:
         most = len(found.labels)
         st.caption(f"The {most} of {len(predictions.labels):,} classes that most errors belong to")

@@ -2,12 +2,15 @@
 
 import html
 
+import numpy as np
 import plotly.graph_objects as go
 
 from slimcast_web.services.answers import Confusion
 
 _LETTERS = 14
 _MOST_NUMBERS = 15
+_SCALE = ((0.0, "#E3ECF1"), (0.02, "#C3DCEA"), (1.0, "#0072B2"))
+"""Pale to blue, quickly at first: rare errors show, and numbers can be read in both themes."""
 
 
 def confusion_matrix(confusion: Confusion) -> go.Figure:
@@ -16,7 +19,8 @@ def confusion_matrix(confusion: Confusion) -> go.Figure:
     totals = counts.sum(1, keepdims=True).clip(1)
     places = list(range(len(confusion.labels)))
     names = [html.escape(label) for label in confusion.labels]
-    texts = counts.astype(str) if len(places) <= _MOST_NUMBERS else None
+    # Nothing stands in a cell that nothing fell into: errors are what one looks for.
+    texts = np.where(counts == 0, "", counts.astype(str)) if len(places) <= _MOST_NUMBERS else None
     figure = go.Figure(
         go.Heatmap(
             z=(100 * counts / totals).tolist(),
@@ -29,15 +33,22 @@ def confusion_matrix(confusion: Confusion) -> go.Figure:
             ],
             hovertemplate="%{customdata[0]} taken for %{customdata[1]}: %{customdata[2]} images, "
             "%{z:.1f} % of the row<extra></extra>",
-            colorscale="Cividis",
-            reversescale=True,
+            colorscale=_SCALE,
             zmin=0,
             zmax=100,
-            colorbar={"title": {"text": "% of the row", "side": "right"}, "thickness": 12},
+            xgap=1,
+            ygap=1,
+            showscale=False,
         )
     )
     short = [html.escape(label[:_LETTERS]) for label in confusion.labels]
-    ticks = {"tickmode": "array", "tickvals": places, "ticktext": short, "constrain": "domain"}
+    ticks = {
+        "tickmode": "array",
+        "tickvals": places,
+        "ticktext": short,
+        "constrain": "domain",
+        "showgrid": False,
+    }
     figure.update_xaxes(title="answer", side="bottom", **ticks)
     figure.update_yaxes(title="true class", autorange="reversed", scaleanchor="x", **ticks)
     figure.update_layout(height=440, margin={"l": 8, "r": 8, "t": 8, "b": 8})

@@ -187,6 +187,7 @@ def _lay_out(figure: go.Figure, points: Sequence[Point], axes: Axes) -> None:
         titles = {"xaxis": axes.x, "yaxis": axes.y, "zaxis": axes.z}
         scene: dict[str, Any] = {name: {"title": {"text": m.axis}} for name, m in titles.items()}
         scene["xaxis"]["type"] = "log" if axes.log else "linear"
+        scene |= {"aspectmode": "cube", "camera": {"eye": {"x": 1.7, "y": 1.7, "z": 0.9}}}
         figure.update_layout(scene=scene)
         return
     figure.update_xaxes(title=axes.x.axis, type="log" if axes.log else "linear")

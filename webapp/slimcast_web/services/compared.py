@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slimcast_web.services.measures import Measure, measured
+from slimcast_web.services.measures import SAME, Measure, measured
 from slimcast_web.services.tradeoffs import Point, baseline
 
 MISSING = "–"
@@ -69,7 +69,7 @@ def _figure(measure: Measure, reference: Point, point: Point, machine: str) -> F
         return Figure(text=MISSING)
     if before is None or point.key == reference.key:
         return Figure(text=measure.text(value))
-    verdict = ""
-    if value != before:
+    change, verdict = measure.change(before, value), ""
+    if change != SAME:
         verdict = "better" if (value > before) == measure.higher_is_better else "worse"
-    return Figure(text=measure.text(value), change=measure.change(before, value), verdict=verdict)
+    return Figure(text=measure.text(value), change=change, verdict=verdict)

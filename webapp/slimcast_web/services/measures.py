@@ -9,6 +9,7 @@ from slimcast_web.services import figures
 ACCURACY = "accuracy"
 SIZE = "size_bytes"
 LATENCY = "latency_p50_ms"
+SAME = "the same"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +34,9 @@ class Measure:
         return value if value is None or not self.is_share else 100 * value
 
     def change(self, before: float, after: float) -> str:
-        """Return the difference between two values, absolute and in per cent; "" for none."""
-        if after == before:
-            return "the same"
+        """Return the difference of two values, absolute and in per cent; `SAME` where they read alike."""
+        if self.text(after) == self.text(before):
+            return SAME
         sign = "+" if after > before else "−"
         if self.is_share:
             return f"{sign}{abs(after - before) * 100:.2f} points"
