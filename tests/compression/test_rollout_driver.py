@@ -11,7 +11,8 @@ from slimcast.errors import FleetError, RolloutError, StoreError
 from slimcast.fleet.device_keeper import DeviceKeeper
 from slimcast.fleet.reconciler import FIRST_AFTER_S, Reconciler
 from slimcast.fleet.rollout_driver import RolloutDriver
-from slimcast.fleet.rollout_start import RolloutWish, line_up, make_plan, parse_stages, select, start
+from slimcast.fleet.rollout_start import RolloutWish, line_up, make_plan, parse_stages, start
+from slimcast.fleet.selection import select
 from slimcast.fleet.steward import SETTLE_S, Steward
 from slimcast.fleet_records import KnownDevice, Rollout, RolloutPlan, RolloutState, RolloutStep, Stage
 from slimcast.store import Store

@@ -118,9 +118,22 @@ class TestRollouts:
 class TestDevices:
     def test_groups_and_labels_are_read_as_they_are_written(self, opened, cameras):
         registry.describe(opened, "cam2", "lobby, door", " room=3 ,", "New.")
-        assert registry.words(opened) == ["group:door", "group:lobby", "label:room=2", "label:room=3"]
-        assert registry.members(opened, "group:lobby") == {"cam1", "cam2"}
-        assert registry.members(opened, "label:room=3") == {"cam2"}
+        assert rollouts.targets(opened)[:5] == [
+            "all", "group:door", "group:lobby", "label:room=2", "label:room=3",
+        ]  # fmt: skip
+
+    def test_a_group_is_rolled_back(self, opened, cameras):
+        test = page()
+        test.multiselect(key="device-rollback").set_value(["group:lobby"]).run()
+        button(test, "Roll back all of these").click().run()
+        assert opened.hub.commands == [("cam1", "rollback")]
+        assert "Rolled back: cam1." in texts(test.success)
+
+    def test_who_does_not_roll_back_is_said(self, opened, cameras):
+        opened.hub.refusal = "There is no previous model."
+        outcome = registry.roll_back(opened, ["all"])
+        assert outcome["cam2"] == "cam2 did not roll back: There is no previous model."
+        assert outcome.keys() == {"cam1", "cam2"}
 
     def test_a_device_is_forgotten(self, opened, cameras):
         test = page()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slimcast.cli import output
+from slimcast.cli.exits import FAILED
 from slimcast.cli.fleet import Json, device_document, device_row
 from slimcast.settings import Settings
 
@@ -98,6 +99,22 @@ def history(
             for entry in entries
         ],
     )
+
+
+@app.command("rollback", epilog="\b\nExample:\n  slimcast devices rollback --to group:lobby")
+def rollback(
+    to: Annotated[
+        list[str], typer.Option(help="all, a device, group:NAME or label:NAME[=VALUE]; can be repeated.")
+    ],
+) -> None:
+    """Have devices that are online go back to the model that each ran before."""
+    from slimcast.fleet import commands
+
+    outcome = commands.roll_back(Settings.from_environment(), to)
+    for name, problem in outcome.items():
+        typer.echo(f"{name}: {problem or 'rolled back'}", err=bool(problem))
+    if any(outcome.values()):
+        raise typer.Exit(FAILED)
 
 
 @app.command("remove", epilog="\b\nExample:\n  slimcast devices remove cam1")

@@ -140,8 +140,11 @@ def _tell(rollout: "Rollout", as_json: bool) -> None:
     if as_json:
         output.print_json(_document(rollout))
         return
-    stage = f", stage {rollout.stage + 1} of {len(rollout.plan.stages)}" if rollout.state.is_open() else ""
-    typer.echo(f"Roll-out {rollout.id}: {rollout.title}, {rollout.state}{stage}. {rollout.reason}".rstrip())
+    stage = (
+        f", stage {rollout.stage + 1} of {len(rollout.plan.stages)}" if rollout.stage >= 0 else ", not begun"
+    )
+    state = f"{rollout.state}{stage if rollout.state.is_open() else ''}"
+    typer.echo(f"Roll-out {rollout.id}: {rollout.title}, {state}. {rollout.reason}".rstrip())
     output.print_table(
         ["device", "stage", "step", "since", "why"],
         [

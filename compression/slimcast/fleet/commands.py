@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
 from slimcast.errors import FleetError
+from slimcast.fleet import rollbacks
 from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
 from slimcast.fleet.hub import FleetHub, last_heard
 from slimcast.fleet.records import Device
+from slimcast.fleet.selection import select
 from slimcast.fleet.withdrawal import check_allowed
 from slimcast.records import Benchmark, Variant
 from slimcast.settings import Settings
@@ -69,6 +71,19 @@ def devices(settings: Settings, wait_s: float = 2.0) -> list[Device]:
     with connected(settings) as (hub, _):
         time.sleep(wait_s)
         return hub.devices()
+
+
+def roll_back(settings: Settings, to: Sequence[str], wait_s: float = 2.0) -> dict[str, str]:
+    """Have the selected devices go back to their former models; return what went wrong with each.
+
+    Raises:
+        FleetError: no broker answers.
+        RolloutError: nobody is selected.
+    """
+    with connected(settings) as (hub, store):
+        chosen = [device.name for device in select(store.devices.all(), to)]
+        time.sleep(wait_s)  # the broker tells of its devices
+        return rollbacks.roll_back(hub, chosen)
 
 
 def forget(settings: Settings, name: str) -> None:

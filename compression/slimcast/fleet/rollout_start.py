@@ -1,19 +1,19 @@
 """From what a person writes (run, variant, to whom, in which stages) to a roll-out that can begin."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from slimcast.errors import RolloutError
 from slimcast.fleet.commands import artifact_of
+from slimcast.fleet.selection import select
 from slimcast.fleet_records import KnownDevice, Rollout, RolloutDevice, RolloutPlan, Stage
 from slimcast.store import Store
 
 RECENT_S = 300.0
 """A device that was heard of within that time goes before one that was not: a canary should be awake."""
-_TO = "Write 'all', a device's name, 'group:NAME' or 'label:NAME' (also 'label:NAME=VALUE')."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +51,6 @@ def start(store: Store, wish: RolloutWish) -> Rollout:
             created_at=0.0,
         )
     )
-
-
-def select(known: Sequence[KnownDevice], to: Iterable[str]) -> list[KnownDevice]:
-    """Return the devices that are meant, by name, each once.
-
-    Raises:
-        RolloutError: a name, group or label that no device has, or nothing at all.
-    """
-    chosen: dict[str, KnownDevice] = {}
-    for word in to:
-        kind, _, name = word.strip().partition(":")
-        found = [device for device in known if _is_meant(device, kind, name)]
-        if not found:
-            names = ", ".join(device.name for device in known) or "none yet; `slimcast app` notes them"
-            raise RolloutError(f"{word[:80]!r} selects no device. {_TO} Known devices: {names}.")
-        chosen |= {device.name: device for device in found}
-    if not chosen:
-        raise RolloutError(f"No device is selected. {_TO}")
-    return [chosen[name] for name in sorted(chosen)]
 
 
 def line_up(
@@ -128,13 +109,3 @@ def make_plan(**fields: object) -> RolloutPlan:
             for e in error.errors(include_url=False, include_input=False)
         ]
         raise RolloutError(f"The roll-out cannot be planned so: {'; '.join(problems)}.") from error
-
-
-def _is_meant(device: KnownDevice, kind: str, name: str) -> bool:
-    if not name:
-        return kind in ("all", device.name)
-    if kind == "group":
-        return name in device.groups
-    if kind == "label":
-        return any(label == name or label.partition("=")[0] == name for label in device.labels)
-    return False

@@ -5,7 +5,7 @@ import streamlit as st
 from slimcast.errors import SlimcastError
 from slimcast.fleet_records import KnownDevice
 from slimcast_web.components import notices
-from slimcast_web.services import figures, registry
+from slimcast_web.services import figures, registry, rollouts
 from slimcast_web.services.studio import Studio
 
 
@@ -20,6 +20,7 @@ def show(studio: Studio) -> None:
             st.caption("The studio has noted no device yet.")
             return
         _table(studio, known)
+        _roll_back(studio)
         _remove(studio, [device.name for device in known])
 
 
@@ -48,6 +49,25 @@ def _table(studio: Studio, known: list[KnownDevice]) -> None:
             notices.error(error)
         else:
             st.rerun()
+
+
+def _roll_back(studio: Studio) -> None:
+    choice, button = st.columns([4, 2], vertical_alignment="bottom")
+    to = choice.multiselect(
+        "Back to the former model", rollouts.targets(studio), key="device-rollback", placeholder="To whom"
+    )
+    if not button.button("Roll back all of these", disabled=not to, icon=":material/undo:", width="stretch"):
+        return
+    try:
+        outcome = registry.roll_back(studio, to)
+    except SlimcastError as error:
+        notices.error(error)
+        return
+    done = [name for name, problem in outcome.items() if not problem]
+    if done:
+        st.success(f"Rolled back: {', '.join(done)}.", icon=":material/undo:")
+    for problem in filter(None, outcome.values()):
+        notices.error(SlimcastError(problem))
 
 
 def _remove(studio: Studio, names: list[str]) -> None:

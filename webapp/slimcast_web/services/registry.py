@@ -3,6 +3,8 @@
 from contextlib import suppress
 
 from slimcast.errors import FleetError
+from slimcast.fleet import rollbacks
+from slimcast.fleet.selection import select
 from slimcast.fleet_records import HistoryEntry, KnownDevice
 from slimcast_web.services.studio import Studio
 
@@ -22,23 +24,6 @@ def describe(studio: Studio, name: str, groups: str, labels: str, note: str) -> 
     studio.store.devices.describe(name, groups=groups.split(","), labels=labels.split(","), note=note)
 
 
-def members(studio: Studio, word: str) -> set[str]:
-    """Return the names of the devices of ``group:NAME`` or ``label:NAME``."""
-    kind, _, name = word.partition(":")
-    return {
-        device.name
-        for device in known(studio)
-        if name in (device.groups if kind == "group" else device.labels)
-    }
-
-
-def words(studio: Studio) -> list[str]:
-    """Return all groups and labels that are in use, as `members` takes them."""
-    devices = known(studio)
-    groups = sorted({f"group:{group}" for device in devices for group in device.groups})
-    return groups + sorted({f"label:{label}" for device in devices for label in device.labels})
-
-
 def history(studio: Studio, device: str) -> list[HistoryEntry]:
     """Return what a device ran, the newest first."""
     return studio.store.device_log.of(device)
@@ -54,3 +39,13 @@ def remove(studio: Studio, name: str) -> None:
     studio.hub.forget(name)
     with suppress(FleetError):  # the steward may not have noted it yet
         studio.store.devices.remove(name)
+
+
+def roll_back(studio: Studio, to: list[str]) -> dict[str, str]:
+    """Have the selected devices go back to their former models; return what went wrong with each.
+
+    Raises:
+        RolloutError: nobody is selected.
+
+    """
+    return rollbacks.roll_back(studio.hub, [device.name for device in select(known(studio), to)])
