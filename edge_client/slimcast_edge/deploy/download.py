@@ -38,6 +38,7 @@ class Download:
         self.resumed = any(self._have)
         self._missing = self._have.count(0)
         self._closed = False
+        self.problem: OSError | None = None
 
     @property
     def progress(self) -> float:
@@ -59,7 +60,10 @@ class Download:
         return found
 
     def add(self, number: int, data: bytes) -> bool:
-        """Write a chunk; False where it is none of this artifact's, or is there already."""
+        """Write a chunk; False where it is none of this artifact's, or there already, or cannot be written.
+
+        `problem` says why it cannot: chunks come from a thread that could do nothing about it.
+        """
         ref = self.ref
         with self._changed:
             if self._closed or number >= ref.chunks or self._have[number]:
@@ -67,8 +71,13 @@ class Download:
             start = number * ref.chunk_bytes
             if len(data) != min(ref.chunk_bytes, ref.size_bytes - start):
                 return False
-            os.pwrite(self._file, data, start)
-            os.pwrite(self._map_file, b"\1", number)
+            try:
+                _write_at(self._file, data, start)
+                _write_at(self._map_file, b"\1", number)
+            except OSError as error:
+                self.problem = error
+                self._changed.notify_all()
+                return False
             self._have[number] = 1
             self._missing -= 1
             self._changed.notify_all()
@@ -77,7 +86,9 @@ class Download:
     def wait_below(self, missing: int, timeout: float) -> bool:
         """Wait until fewer chunks than this are missing; False after `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._missing < missing or self._closed, timeout)
+            return self._changed.wait_for(
+                lambda: self._missing < missing or self._closed or self.problem is not None, timeout
+            )
 
     @property
     def missing_count(self) -> int:
@@ -117,6 +128,13 @@ class Download:
                 os.close(self._file)
                 os.close(self._map_file)
             self._changed.notify_all()
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of it: a disk that becomes full writes a part and says so only at the next call."""
+    written = 0
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
 
 
 def check_room(folder: Path, size_bytes: int) -> None:

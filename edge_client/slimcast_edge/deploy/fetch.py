@@ -35,6 +35,7 @@ def fetch(
         tell: called now and then with the share that is there.
 
     Raises:
+        OSError: what arrives cannot be written.
         ArtifactError: nobody sent anything for `stall_s` while the broker could be reached.
         Superseded: `give_way` said so.
 
@@ -42,6 +43,8 @@ def fetch(
     pace = _Pace(options.max_download_kbps, download.ref.chunk_bytes)
     silent_since = reported_at = time.monotonic()
     while not download.complete:
+        if download.problem is not None:
+            raise download.problem
         if not host.connected:
             silent_since = time.monotonic()  # nobody can be blamed for silence without a broker
         left = download.missing_count

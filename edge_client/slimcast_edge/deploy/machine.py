@@ -101,7 +101,7 @@ class Machine:
             if not self._now.state.is_settled() and self._jobs.empty():
                 self._guarded(self._go_on)
         if self._now.running:
-            self._save(running=False)
+            self._note(running=False)
 
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
@@ -134,7 +134,12 @@ class Machine:
             self._report()  # the same order once more: after each connect, for instance
             return
         if desired.revision > self._now.revision:
-            self._save(revision=desired.revision, order=desired)
+            try:
+                self._save(revision=desired.revision, order=desired)
+            except OSError as error:
+                # Not written down, it could be replayed after a restart: it counts as not given.
+                self._refuse(Refused(Refusal.NO_SPACE, desired.revision, _unwritable(error)))
+                return
             self._host.stream(desired.stream)
             self._host.look(desired.camera)
         self._deploy(desired.artifact)
@@ -166,7 +171,7 @@ class Machine:
         except RuntimeFailure as error:
             self._fail(Refusal.LOADER_FAILED, str(error), ref)
         except OSError as error:
-            self._fail(Refusal.NO_SPACE, f"Cannot store the artifact: {error.strerror or error}.", ref)
+            self._fail(Refusal.NO_SPACE, _unwritable(error), ref)
         else:
             self._probation(entry)
 
@@ -233,7 +238,7 @@ class Machine:
             self._host.swap(path, entry)
         except (ArtifactError, RuntimeFailure):
             self._now = before
-            self._folder.save(before)
+            self._note()
             raise
         self._tell(EventKind.SWAP_FINISHED, f"{entry.name} classifies now.", entry)
         self._report()
@@ -244,7 +249,7 @@ class Machine:
         if self._stopping.is_set():
             return
         if verdict is None:
-            self._save(running=False, deaths=0, older=None)
+            self._note(running=False, deaths=0, older=None)
             self._host.settle()
             self._settle(DeviceState.ACTIVE)
             logger.info("%s is active.", entry.name)
@@ -254,7 +259,7 @@ class Machine:
     def _return_to_previous(self, reason: str, message: str) -> None:
         failed = self._now.active
         self._now = self._now.rolled_back(reason, message)
-        self._folder.save(self._now)
+        self._note()
         active = self._now.active
         if active is None:
             self._host.unload()
@@ -288,13 +293,13 @@ class Machine:
         self._report()
 
     def _settle(self, state: DeviceState) -> None:
-        self._save(state=state, reason="", message="")
+        self._note(state=state, reason="", message="")
         self._clean_up()
         self._report()
 
     def _fail(self, reason: Refusal, message: str, ref: ArtifactRef) -> None:
         logger.warning("Refused %s: %s", ref.name, message)
-        self._save(state=DeviceState.FAILED, reason=reason, message=message)
+        self._note(state=DeviceState.FAILED, reason=reason, message=message)
         self._clean_up()
         self._tell(EventKind.REFUSED, message, ModelEntry(sha256=ref.sha256, name=ref.name))
         self._report()
@@ -314,14 +319,28 @@ class Machine:
 
     def _clean_up(self) -> None:
         now = self._now
-        self._folder.keep_only([now.active, now.previous, now.older])
-        if now.reason not in _CAN_BE_TRIED_AGAIN:
-            shutil.rmtree(self._folder.downloads, ignore_errors=True)
-            self._folder.downloads.mkdir(exist_ok=True)
+        try:
+            self._folder.keep_only([now.active, now.previous, now.older])
+            if now.reason not in _CAN_BE_TRIED_AGAIN:
+                shutil.rmtree(self._folder.downloads, ignore_errors=True)
+                self._folder.downloads.mkdir(exist_ok=True)
+        except OSError as error:
+            logger.warning("Old files stay: %s", error)
 
     def _save(self, **update: Any) -> None:
+        """Go on only once this is on the disk: what comes next must be found again after a kill."""
+        after = self._now.model_copy(update=update)
+        self._folder.save(after)
+        self._now = after
+
+    def _note(self, **update: Any) -> None:
+        """Go on whether or not this gets onto the disk: the older state there leads to the same end."""
         self._now = self._now.model_copy(update=update)
-        self._folder.save(self._now)
+        try:
+            self._folder.save(self._now)
+        except OSError as error:
+            logger.error("%s The device goes on all the same.", _unwritable(error))
+            self.counters["unsaved_states"] += 1
 
     def _report(self, progress: float = 0.0) -> None:
         self._host.report(self._now.reported(self._session, time.time(), progress))
@@ -339,3 +358,10 @@ class Machine:
                 revision=self._now.revision if revision is None else revision,
             )
         )
+
+
+def _unwritable(error: OSError) -> str:
+    return (
+        f"The disk of this device cannot be written ({error.strerror or error}). Make room on it, or replace "
+        "a card that has become read-only; then publish again."
+    )

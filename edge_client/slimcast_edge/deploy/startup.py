@@ -9,7 +9,7 @@ from typing import TypeVar
 from slimcast_edge.artifact_file import check_file
 from slimcast_edge.deploy.download import hash_file
 from slimcast_edge.deploy.state import Deployment, ModelEntry, StateFolder, sync_folder
-from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure
+from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure, SettingsError
 from slimcast_edge.wire import DeviceState
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def begin(folder: StateFolder) -> Deployment:
             now = now.rolled_back(Refusal.PROBATION_CRASHED, message)
         else:
             now = now.model_copy(update={"deaths": deaths, "running": True})
-        folder.save(now)
+        _note(folder, now)
     elif not now.state.is_settled():
         logger.info("The last process ended while revision %d was %s; going on.", now.revision, now.state)
     return now
@@ -42,17 +42,23 @@ def adopt(folder: StateFolder, now: Deployment, model: Path) -> Deployment:
 
     Raises:
         ArtifactError: it is refused.
+        SettingsError: it cannot be copied into the state folder.
 
     """
     info = check_file(model)
     entry = ModelEntry(sha256=hash_file(model), name=info.name)
     target = folder.model_path(entry.sha256)
     draft = target.with_suffix(".new")
-    shutil.copyfile(model, draft)
-    draft.replace(target)
-    sync_folder(target.parent)
     now = now.model_copy(update={"active": entry, "state": DeviceState.ACTIVE})
-    folder.save(now)
+    try:
+        shutil.copyfile(model, draft)
+        draft.replace(target)
+        sync_folder(target.parent)
+        folder.save(now)
+    except OSError as error:
+        raise SettingsError(
+            f"The model {model} cannot be copied into {folder.folder}: {error.strerror or error}."
+        ) from error
     return now
 
 
@@ -60,12 +66,36 @@ def open_first(
     folder: StateFolder, now: Deployment, open_model: Callable[[Path, ModelEntry], T]
 ) -> tuple[Deployment, T | None]:
     """Open the active model, or the previous one where that fails; return the new state and the model."""
+    damaged = False
     while now.active is not None:
         try:
-            return now, open_model(folder.model_path(now.active.sha256), now.active)
+            return now, _open_whole(folder, now.active, open_model)
         except (ArtifactError, RuntimeFailure) as error:
+            damaged |= isinstance(error, ArtifactError) and error.reason is Refusal.WRONG_HASH
             message = f"The model {now.active.name!r} on this device cannot be opened: {error}"
             logger.error("%s", message)
             now = now.rolled_back(Refusal.LOADER_FAILED, message)
-            folder.save(now)
+            _note(folder, now)
+    if damaged and now.order is not None and now.order.artifact is not None:
+        # Nothing is left, and what was ordered was good before its file was lost: fetch it again.
+        now = now.model_copy(update={"state": DeviceState.DOWNLOADING})
     return now, None
+
+
+def _open_whole(folder: StateFolder, entry: ModelEntry, open_model: Callable[[Path, ModelEntry], T]) -> T:
+    path = folder.model_path(entry.sha256)
+    try:
+        whole = hash_file(path) == entry.sha256
+    except OSError as error:
+        raise ArtifactError(Refusal.WRONG_HASH, f"Its file cannot be read: {error.strerror}.") from error
+    if not whole:
+        raise ArtifactError(Refusal.WRONG_HASH, "Its file is not what it was: the disk has damaged it.")
+    return open_model(path, entry)
+
+
+def _note(folder: StateFolder, now: Deployment) -> None:
+    """Write the state if that can be done: a camera whose disk is full must classify all the same."""
+    try:
+        folder.save(now)
+    except OSError as error:
+        logger.error("The state cannot be written (%s); the camera starts all the same.", error)

@@ -97,6 +97,7 @@ class StateFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file = folder / "deployment.json"
+        self._before = folder / "deployment.before.json"
         self._models = folder / "models"
         self.downloads = folder / "downloads"
         try:
@@ -106,21 +107,36 @@ class StateFolder:
             raise SettingsError(f"Cannot use {folder} as the state folder: {error}.") from error
 
     def load(self) -> Deployment:
-        """Return the state; a fresh one where there is none, or where the file is damaged."""
-        try:
-            return Deployment.model_validate_json(self._file.read_bytes())
-        except FileNotFoundError:
-            return Deployment()
-        except (OSError, ValidationError) as error:
-            kept = self._file.with_suffix(".damaged")
-            logger.error("The state file is damaged (%s); kept as %s, starting anew.", error, kept)
-            with contextlib.suppress(OSError):
-                self._file.replace(kept)
-            return Deployment()
+        """Return the state; where its file is damaged the one before, and a fresh one where there is none.
+
+        The one before leads to the same end: each step looks at what is there already.
+        """
+        for path in (self._file, self._before):
+            try:
+                return Deployment.model_validate_json(path.read_bytes())
+            except FileNotFoundError:
+                continue
+            except (OSError, ValidationError) as error:
+                kept = path.with_suffix(".damaged")
+                logger.error("The state file %s is damaged (%s); kept as %s.", path.name, error, kept.name)
+                with contextlib.suppress(OSError):
+                    path.replace(kept)
+        return Deployment()
 
     def save(self, deployment: Deployment) -> None:
-        """Write the state so that it is there after a power cut."""
-        write_durably(self._file, deployment.model_dump_json(indent=1).encode())
+        """Write the state so that it is there after a power cut; the one before stays beside it.
+
+        Raises:
+            OSError: it cannot be written; the one on the disk stays as it was.
+
+        """
+        content = deployment.model_dump_json(indent=1).encode()
+        with contextlib.suppress(OSError):  # a second copy is worth having, and worth no failure
+            draft = self._before.with_suffix(".link")
+            draft.unlink(missing_ok=True)
+            os.link(self._file, draft)
+            draft.replace(self._before)
+        write_durably(self._file, content)
 
     def model_path(self, sha256: str) -> Path:
         """Return where a model lies, or would lie."""
