@@ -23,7 +23,7 @@ from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.loops import CameraLoop, InferLoop, Traffic
 from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.deploy.trial_process import TrialProcess
-from slimcast_edge.runtime import open_runtime
+from slimcast_edge.runtime import RuntimeChoice, open_runtime
 from slimcast_edge.slots import Slot
 
 SWAPS = 3
@@ -91,7 +91,7 @@ def main():
         runtime = open_runtime(model)
         images = list(noise(runtime, 16))
         entry = ModelEntry(sha256="0" * 64, name="bench")
-        engine = Engine(runtime="onnxruntime", threads=1)
+        engine = Engine(RuntimeChoice())
         engine.swap(engine.open(model, entry))
         bare, rates = [], []
         for _ in range(ROUNDS):  # in short turns, so that a busy machine is busy for both
@@ -100,7 +100,7 @@ def main():
             rates.append((len(results) - 1) / (results[-1][1] - results[0][1]))
             bare.append((before + bare_rate(model, images, options.seconds / ROUNDS)) / 2)
         shares = np.array(rates) / np.array(bare)
-        trial = TrialProcess(runtime="onnxruntime", threads=1, max_latency_ms=None)
+        trial = TrialProcess(RuntimeChoice(), max_latency_ms=None)
 
         def swaps():
             for _ in range(SWAPS):
