@@ -64,7 +64,7 @@ def _buttons(studio: Studio, device: Device) -> None:
 
 def _show(device: str, picture: Picture) -> None:
     # The browser decodes it, not the studio: what a device sends as a JPEG may be anything.
-    address = f"/api/snapshots/{device}/{picture.id}.jpg"
+    address = streaming.address(device, picture)
     when = figures.clock(picture.taken_at)
     words_html, address_html = html.escape(f"{device}, {when}"), html.escape(address)
     st.html(f'<img src="{address_html}" alt="{words_html}" style="width: 100%; border-radius: 0.25rem">')

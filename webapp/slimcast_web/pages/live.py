@@ -2,16 +2,14 @@
 
 import streamlit as st
 
-from slimcast_web.components import live_wall, navigation, notices
-from slimcast_web.services import fleet
+from slimcast_web.components import live_choice, live_wall, navigation, notices, snapshot_panel
+from slimcast_web.services import fleet, live
 
 
 def show() -> None:
-    """Render the page. ``?kiosk=1`` shows nothing but the pictures, ``?device=NAME`` only one of them."""
-    kiosk = navigation.flag("kiosk")
-    chosen = navigation.parameter("device")
-    if kiosk:
-        live_wall.show([chosen] if chosen else [], kiosk=True)
+    """Render the page. ``?kiosk=1`` shows nothing but the pictures, ``?device=cam1,cam2`` only those."""
+    if navigation.flag("kiosk"):
+        live_wall.show(live.named(navigation.parameter("device")), kiosk=True)
         return
     head, tools = st.columns([4, 1], vertical_alignment="bottom")
     head.title("Live")
@@ -21,17 +19,9 @@ def show() -> None:
     if not names:
         st.info("No camera has reported to this studio yet. The Fleet page says how to connect one.")
         navigation.link("fleet", "Connect a camera", icon=":material/router:")
-    with tools.popover("View", icon=":material/grid_view:", width="stretch"):
-        picked = st.multiselect(
-            "Cameras",
-            names,
-            default=[chosen] if chosen in names else [],
-            placeholder="All cameras",
-            key="live-cameras",
-        )
-        st.link_button("Full screen", "/live?kiosk=1", icon=":material/fullscreen:", width="stretch")
-        st.caption(
-            "Enter or a double click enlarges a picture, Escape goes back. Other tools find each camera "
-            "under /api/live/NAME.mjpg and /api/live/NAME.jpg."
-        )
+    with tools:
+        picked = live_choice.show(names)
     live_wall.show(picked)
+    for device in fleet.devices(opened):
+        if [device.name] == picked:
+            snapshot_panel.show(opened, device)

@@ -1,17 +1,19 @@
 """``/api/live``: one WebSocket for the whole wall; and the same cameras as MJPEG and as a single JPEG."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from slimcast.errors import FleetError
-from slimcast_web.services import live, studio
+from slimcast.errors import FleetError, SlimcastError
+from slimcast_web.services import live, streaming, studio
 
 if TYPE_CHECKING:
     from slimcast.fleet.hub import FleetHub
@@ -39,15 +41,19 @@ class _Request:
 
     def __init__(self) -> None:
         self.devices: list[str] = []
+        self.paused: set[str] = set()
         self.everything = False
         self.window = 0
+        self.pictures: asyncio.Queue[str] = asyncio.Queue(live.MAX_DEVICES)
 
 
 async def live_socket(websocket: WebSocket) -> None:
     """Serve one wall.
 
-    From the browser, text: ``{"devices": ["cam1"] or "*", "window": 2}`` and ``{"ack": "cam1"}``.
-    To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states]}``.
+    From the browser, text: ``{"devices": ["cam1"] or "*", "paused": ["cam2"], "window": 2}`` (those that are
+    paused are not watched), ``{"ack": "cam1"}``, and ``{"picture": "cam1"}`` to have a picture taken.
+    To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states]}``, and
+    for each picture ``{"picture": {"device", "address", "error"}}``.
     """
     await websocket.accept()
     loop = asyncio.get_running_loop()
@@ -61,6 +67,7 @@ async def live_socket(websocket: WebSocket) -> None:
                 _listen(websocket, hub, viewer, wanted),
                 _send_frames(websocket, viewer, news),
                 _send_states(websocket, hub, viewer, wanted),
+                _send_pictures(websocket, wanted),
             ):
                 group.start_soon(_until_gone, group.cancel_scope, job)
     finally:
@@ -80,14 +87,16 @@ async def _listen(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewer, wa
         message = _parse(await websocket.receive_text())
         if isinstance(message.get("ack"), str):
             viewer.acknowledge(message["ack"])
+        if isinstance(message.get("picture"), str):
+            with contextlib.suppress(asyncio.QueueFull):
+                wanted.pictures.put_nowait(message["picture"])
         devices = message.get("devices")
         if devices == "*" or isinstance(devices, list):
             window = message.get("window")
             wanted.window = window if isinstance(window, int) else 0
             wanted.everything = devices == "*"
-            wanted.devices = (
-                [name for name in devices if isinstance(name, str)] if isinstance(devices, list) else []
-            )
+            wanted.devices = _texts(devices)
+            wanted.paused = set(_texts(message.get("paused")))
             await _apply(hub, viewer, wanted)
 
 
@@ -110,11 +119,33 @@ async def _send_states(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewe
         await _apply(hub, viewer, wanted)
 
 
+async def _send_pictures(websocket: WebSocket, wanted: _Request) -> None:
+    while True:
+        device = await wanted.pictures.get()
+        # A device may take seconds to answer: this waits in anyio's threads, so that those of the event loop
+        # are free for the frames; and a closed tab does not wait for it.
+        picture = await anyio.to_thread.run_sync(_take_picture, device, abandon_on_cancel=True)
+        await websocket.send_text(json.dumps({"picture": picture}))
+
+
+def _take_picture(device: str) -> dict[str, str]:
+    try:
+        picture = streaming.take_and_wait(studio.current(), device)
+    except SlimcastError as error:
+        return {"device": device, "address": "", "error": str(error)}
+    return {"device": device, "address": streaming.address(device, picture), "error": ""}
+
+
 async def _apply(hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None:
     devices = wanted.devices
     if wanted.everything:
         devices = [device.name for device in hub.devices()]
+    devices = [name for name in devices if name not in wanted.paused]
     await asyncio.to_thread(viewer.want, devices, wanted.window)
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _parse(text: str) -> dict[str, Any]:

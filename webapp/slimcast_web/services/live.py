@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from slimcast.errors import FleetError
 from slimcast.fleet.records import FramePacket
+from slimcast_edge.wire import Name
 
 if TYPE_CHECKING:
     from slimcast.fleet.hub import FleetHub
 
 MAX_DEVICES = 64
 MAX_WINDOW = 8
+_NAMES: TypeAdapter[str] = TypeAdapter(Name)
 
 
 class Viewer:
@@ -38,10 +42,13 @@ class Viewer:
         self._waiting: OrderedDict[str, FramePacket] = OrderedDict()
         self._unacknowledged: dict[str, int] = {}
         self._window = 0
+        self._closed = False
 
     def want(self, devices: Iterable[str], window: int = 0) -> None:
         """Watch exactly these cameras; `window` frames may be unacknowledged, 0 means any number."""
         with self._changing:
+            if self._closed:
+                return  # a call that was on its way in a thread when the tab closed
             self._change(list(dict.fromkeys(devices))[:MAX_DEVICES], window)
 
     def acknowledge(self, device: str) -> None:
@@ -69,8 +76,10 @@ class Viewer:
             return len(self._waiting)
 
     def close(self) -> None:
-        """Stop watching."""
-        self.want([])
+        """Stop watching, for good."""
+        with self._changing:
+            self._change([], 0)
+            self._closed = True
 
     def _change(self, wanted: list[str], window: int) -> None:
         with self._lock:
@@ -97,6 +106,20 @@ class Viewer:
             self.replaced += packet.device in self._waiting
             self._waiting[packet.device] = packet
         self._wake()
+
+
+def named(text: str) -> list[str]:
+    """Return the cameras that an address names, such as ``cam1,cam2``: what can be a name, each once."""
+    names = dict.fromkeys(part for part in text.split(",") if _is_name(part))
+    return list(names)[:MAX_DEVICES]
+
+
+def _is_name(text: str) -> bool:
+    try:
+        _NAMES.validate_python(text)
+    except ValidationError:
+        return False
+    return text != "blob"  # the one level below a site that is no device
 
 
 def pack(packet: FramePacket) -> bytes:

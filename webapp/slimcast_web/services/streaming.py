@@ -16,6 +16,9 @@ from slimcast_web.services.studio import Studio
 FETCHED = 6
 """How many of the pictures that a device has kept are fetched at a time."""
 
+ARRIVAL_S = 10.0
+"""How long a picture may take to come after its device has said that it took one."""
+
 _NOT_OBEYED = (Refusal.WRONG_SIGNATURE, Refusal.OLDER_REVISION)
 
 
@@ -120,6 +123,34 @@ def take(studio: Studio, device: str) -> int:
 
     """
     return int(_snapshot(studio, device, {}).get("frame", 0))
+
+
+def take_and_wait(studio: Studio, device: str, timeout_s: float = ARRIVAL_S) -> Picture:
+    """Have a device take a picture, and wait until it has come. It blocks: call it in a thread.
+
+    Raises:
+        FleetError: the device did not answer, cannot take one, or the picture did not come in time.
+
+    """
+    began = time.time()
+    frame = take(studio, device)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        for packet in studio.hub.snapshots(device):
+            # Frames are numbered from 0 again when a client restarts: only what has come since then counts.
+            if packet.result.frame == frame and packet.received_at >= began:
+                return _picture(packet)
+        if time.monotonic() >= deadline:
+            raise FleetError(
+                f"{device} took a picture, which did not arrive within {timeout_s:g} s. It keeps those that "
+                "it cannot send; the Fleet page fetches them."
+            )
+        time.sleep(0.05)
+
+
+def address(device: str, picture: Picture) -> str:
+    """Return where the studio serves a picture."""
+    return f"/api/snapshots/{device}/{picture.id}.jpg"
 
 
 def fetch(studio: Studio, device: str) -> int:
