@@ -149,7 +149,8 @@ def check_room(folder: Path, size_bytes: int) -> None:
     if free < size_bytes + _SPARE_BYTES:
         raise ArtifactError(
             Refusal.NO_SPACE,
-            f"The artifact needs {size_bytes / 1e6:.1f} MB; only {free / 1e6:.1f} MB are free here.",
+            f"The artifact needs {size_bytes / 1e6:.1f} MB, and {_SPARE_BYTES / 1e6:.1f} MB must stay free; "
+            f"only {free / 1e6:.1f} MB are free here.",
         )
 
 
