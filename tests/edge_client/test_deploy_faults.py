@@ -61,6 +61,8 @@ class Host:
 
     def stream(self, settings): ...
 
+    def look(self, camera): ...
+
     def swap(self, path, entry):
         assert sha(path.read_bytes()) == entry.sha256
         self.active = entry.sha256
