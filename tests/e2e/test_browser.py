@@ -1,5 +1,6 @@
 """The whole main job in a real browser: compress, watch, compare, publish, see labelled frames."""
 
+import urllib.request
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -227,6 +228,41 @@ def watch_live(page, address: str) -> None:
     assert len(pictures) > 10, "the picture stands still"
     assert right / len(frames) > 0.8, f"{right} of {len(frames)} labels are as expected"
     page.screenshot(path=OUTPUT / "7-live.png")
+    use_tile(page, address)
     page.goto(f"{address}/live?kiosk=1")
     page.locator(f'.kiosk figure[data-device="{DEVICE}"][data-condition="live"]').wait_for()
     page.screenshot(path=OUTPUT / "8-live-kiosk.png")
+
+
+def use_tile(page, address: str) -> None:
+    """Take a picture, fill the screen by keyboard, pause until the camera sends no more, and go on."""
+    figure = page.locator(f'figure[data-device="{DEVICE}"]')
+    assert figure.locator(".count").count() >= 4, "the labels that were shown are not counted"
+    page.get_by_role("button", name=f"Take a picture with {DEVICE}").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save the picture").click()
+    assert download.value.suggested_filename.startswith(f"{DEVICE}-")
+    figure.focus()
+    page.keyboard.press("Enter")
+    wait_for(lambda: figure.evaluate("figure => figure.matches(':fullscreen')"), "the full screen", SLOW_S)
+    page.keyboard.press("Escape")
+    wait_for(lambda: not page.evaluate("document.fullscreenElement"), "the page to be back", SLOW_S)
+    figure.focus()
+    page.keyboard.press(" ")
+
+    def stands_still() -> bool:
+        before = frames_come(address)
+        page.wait_for_timeout(1000)
+        return frames_come(address) == before
+
+    wait_for(stands_still, "the paused camera to send no more", SLOW_S)
+    assert figure.get_attribute("data-condition") == "paused"
+    page.get_by_role("button", name=f"Resume {DEVICE}").click()
+    page.locator(f'figure[data-device="{DEVICE}"][data-condition="live"]').wait_for()
+
+
+def frames_come(address: str) -> int:
+    """Return how many frames the studio has received."""
+    with urllib.request.urlopen(f"{address}/metrics", timeout=20) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("slimcast_hub_frames_total "))

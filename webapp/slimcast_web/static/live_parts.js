@@ -20,7 +20,9 @@ function element(tag, className, parent, text) {
 function link(className, parent, address, text) {
   const node = element("a", className, parent, text);
   node.href = address;
-  node.target = "_blank";
+  // The page must not be left: the wall would go with it.
+  if (address.endsWith("?download=1")) node.download = "";
+  else node.target = "_blank";
   node.rel = "noopener";
   return node;
 }

@@ -44,7 +44,9 @@ class Wall {
     this.onVisibility = () => this.subscribe();
     document.addEventListener("visibilitychange", this.onVisibility);
     this.onKey = (event) => {
-      if (event.key === "Escape") this.enlarge(null);
+      if (event.key !== "Escape") return;
+      this.enlarge(null);
+      if (document.fullscreenElement) document.exitFullscreen(); // where the browser does not do it by itself
     };
     this.root.addEventListener("keydown", this.onKey);
     this.timer = setInterval(() => this.tick(), 500);
