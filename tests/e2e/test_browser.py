@@ -238,7 +238,9 @@ def watch_live(page, address: str) -> None:
 def use_tile(page, address: str) -> None:
     """Take a picture, fill the screen by keyboard, pause until the camera sends no more, and go on."""
     figure = page.locator(f'figure[data-device="{DEVICE}"]')
-    assert figure.locator(".count").count() >= 4, "the labels that were shown are not counted"
+    wait_for(
+        lambda: figure.locator(".count").count() >= 4, "the labels that were shown to be counted", SLOW_S
+    )
     page.get_by_role("button", name=f"Take a picture with {DEVICE}").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Save the picture").click()
