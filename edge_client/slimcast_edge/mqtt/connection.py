@@ -199,12 +199,17 @@ class Connection:
                 delay_s, told = MIN_DELAY_S, ""
             wait_s = random.uniform(MIN_DELAY_S, max(MIN_DELAY_S, delay_s))  # many cameras, one broker
             level = logging.DEBUG if reason == told else logging.WARNING
-            self._problem = _sentence(f"The broker {self.address} cannot be used: {reason}")
+            self._problem = self._unusable(reason)
             logger.log(level, "%s Trying again in %.1f s.", self._problem, wait_s)
             told = reason
             self.counters["reconnects"] += 1
             self._stopping.wait(wait_s)
             delay_s = min(MAX_DELAY_S, delay_s * 2)
+
+    def _unusable(self, reason: str) -> str:
+        """Return a reason as a sentence."""
+        text = f"The broker {self.address} cannot be used: {reason}"
+        return text if text.endswith((".", "?")) else f"{text}."
 
     def _one_connection(self) -> str:
         """Connect and move bytes until the connection ends; return why it did."""
@@ -230,6 +235,8 @@ class Connection:
             logger.exception("The MQTT library failed.")
             return "the MQTT library failed"
         finally:
+            # Whoever sees that the connection is gone also finds a reason; the caller knows it better.
+            self._problem = self._unusable("the connection was lost")
             with self._lock:
                 self._client = None
                 self._connected.clear()
@@ -347,10 +354,6 @@ def _notice_dead_links(_client: Any, _data: Any, sock: Any) -> None:
     for name, value in options:
         with contextlib.suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _ignore(*_: Any) -> None:
