@@ -23,3 +23,10 @@ def images_for_choice(data: ImageData) -> tuple[np.ndarray, np.ndarray]:
     size = min(_AT_MOST, amount_of(_SHARE, len(data.train_labels)))
     chosen = subset(data.train_labels, size, seed=_SEED)
     return taken(data.train_images, chosen), data.train_labels[chosen]
+
+
+def some_for_choice(data: ImageData, count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return up to `count` of the images for choices with their labels, each class in proportion."""
+    images, labels = images_for_choice(data)
+    chosen = subset(labels, min(count, len(labels)), seed=seed)
+    return taken(images, chosen), labels[chosen]

@@ -123,7 +123,9 @@ def document(draft: Draft) -> dict[str, Any]:
         data["train_samples"] = draft.train_samples
     steps: list[dict[str, Any]] = []
     if draft.epochs:
-        steps.append({"kind": "train", "epochs": _short(draft.epochs), "batch_size": draft.batch_size})
+        steps.append(
+            {"kind": "train", "epochs": recipe_text.short(draft.epochs), "batch_size": draft.batch_size}
+        )
     if draft.keep_macs < 100:
         steps += [_prune(draft), _finetune(draft)]
     if draft.quantize:
@@ -154,7 +156,7 @@ def _prune(draft: Draft) -> dict[str, Any]:
         "criterion": draft.criterion,
         "target": {"macs": draft.keep_macs / 100},
         "rounds": draft.rounds,
-        "finetune_epochs": _short(draft.between_epochs) if draft.rounds > 1 else 0,
+        "finetune_epochs": recipe_text.short(draft.between_epochs) if draft.rounds > 1 else 0,
         "round_to": draft.round_to,
     }
 
@@ -162,7 +164,7 @@ def _prune(draft: Draft) -> dict[str, Any]:
 def _finetune(draft: Draft) -> dict[str, Any]:
     step: dict[str, Any] = {
         "kind": "finetune",
-        "epochs": _short(draft.finetune_epochs),
+        "epochs": recipe_text.short(draft.finetune_epochs),
         "batch_size": draft.batch_size,
     }
     if draft.finetune_rate:
@@ -176,8 +178,3 @@ def _label(method: str) -> str:
     """Return what the numbers of a method's artifact are called: ``int8``."""
     step: QuantizeStep = QUANTIZERS[method].load()(kind="quantize", method=method)
     return step.label
-
-
-def _short(number: float) -> float:
-    """Return a whole number without its ``.0``: the recipe is there to be read."""
-    return int(number) if number == int(number) else number

@@ -39,7 +39,9 @@ def text_of(preset: Preset, model: str, data: str, *, path: str = "", weights: s
     draft: Draft = recommended(model, data, path, weights=weights)
     training = training_for(data, weights)
     steps = preset.steps(training, round_to(model))
-    first = [{"kind": "train", "epochs": _short(training.first), "batch_size": training.batch_size}]
+    first = [
+        {"kind": "train", "epochs": recipe_text.short(training.first), "batch_size": training.batch_size}
+    ]
     whole = document(draft) | {"steps": (first if training.first else []) + steps}
     whole["name"] = f"{draft.name.partition('-' + draft.data)[0]}-{draft.data}-{preset.name}"
     return recipe_text.write(whole)
@@ -59,7 +61,7 @@ def _filters(training: Training, multiple: int) -> Steps:
         "criterion": "l1",
         "target": {"macs": 0.5},
         "rounds": 4,
-        "finetune_epochs": _short(training.between),
+        "finetune_epochs": recipe_text.short(training.between),
         "batch_size": training.batch_size,
         "round_to": multiple,
     }
@@ -71,7 +73,7 @@ def _netadapt(training: Training, multiple: int) -> Steps:
         "kind": "netadapt",
         "target": {"latency_ms": 0.6},
         "round_to": multiple,
-        "finetune_epochs": _short(training.end),
+        "finetune_epochs": recipe_text.short(training.end),
         "batch_size": training.batch_size,
     }
     return [step]
@@ -90,21 +92,17 @@ def _qat(training: Training, _multiple: int) -> Steps:
 
 
 def _trained(method: str, training: Training, times: float) -> dict[str, Any]:
-    epochs = _short(training.end * times)
+    epochs = recipe_text.short(training.end * times)
     return {"kind": "quantize", "method": method, "epochs": epochs, "batch_size": training.batch_size}
 
 
 def _finetune(training: Training) -> dict[str, Any]:
     return {
         "kind": "finetune",
-        "epochs": _short(training.end),
+        "epochs": recipe_text.short(training.end),
         "batch_size": training.batch_size,
         "distill": {"teacher": "baseline"},
     }
-
-
-def _short(number: float) -> float:
-    return int(number) if number == int(number) else number
 
 
 PRESETS = (

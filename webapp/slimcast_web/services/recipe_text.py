@@ -35,6 +35,11 @@ def read(text: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def short(number: float) -> float:
+    """Return a whole number without its ``.0``: the recipe is there to be read."""
+    return int(number) if number == int(number) else number
+
+
 def write(document: Mapping[str, Any]) -> str:
     """Return the document as YAML that a person likes to read: short parts in one line."""
     return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import onnx
 from torch import nn
 
-from slimcast.data.choice import images_for_choice
+from slimcast.data.choice import some_for_choice
 from slimcast.data.files import taken
-from slimcast.data.subset import subset
 from slimcast.measure.files import integer_share
 from slimcast.measure.kernels import executed_graph
 from slimcast.pipeline.drafts import Draft
@@ -44,9 +43,7 @@ class Budget:
     ) -> None:
         """Measure the float network; `graph` is its graph, `plan` what the fixes begin with."""
         self._job, self._index, self._graph, self._plan, self._reporter = job, index, graph, plan, reporter
-        images, labels = images_for_choice(job.data)
-        chosen = subset(labels, min(_JUDGED, len(labels)), seed=job.recipe.seed)
-        self._images, self._labels = taken(images, chosen), labels[chosen]
+        self._images, self._labels = some_for_choice(job.data, _JUDGED, seed=job.recipe.seed)
         self._whole = self._accuracy(graph)
         self._rows: list[tuple[str, float, float, int, str]] = []
         self._best: _Attempt | None = None

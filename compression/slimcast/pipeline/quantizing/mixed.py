@@ -3,10 +3,11 @@
 import numpy as np
 from torch import nn
 
+from slimcast.data.choice import some_for_choice
 from slimcast.errors import StepError
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
-from slimcast.pipeline.quantizing.mixture import Chooser, Mixer, some_for_choice
+from slimcast.pipeline.quantizing.mixture import Chooser, Mixer
 from slimcast.pipeline.quantizing.quanto import note_rounding, train_rounded
 from slimcast.quantize.allocation import Allocation, Choice
 from slimcast.quantize.widths import FLOAT, WidthError, width_errors
@@ -54,7 +55,7 @@ def run_mixed(job: Job, index: int, step: MixedQuantize, model: nn.Module, repor
 
 def _errors(mixer: Mixer, reporter: ScaledReporter) -> list[WidthError]:
     job, step = mixer.job, mixer.step
-    images, _ = some_for_choice(job, step.images)
+    images, _ = some_for_choice(job.data, step.images, seed=job.recipe.seed)
     quiet = QuietReporter(reporter, 0.0, 0.5, "Trying each layer at each width")
 
     def answers(network: nn.Module) -> np.ndarray:

@@ -4,12 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 from torch import nn
 
-from slimcast.data.choice import images_for_choice
-from slimcast.data.files import taken
-from slimcast.data.subset import subset
+from slimcast.data.choice import some_for_choice
 from slimcast.errors import StepError
 from slimcast.models.quanto import freeze, quanto_layers
 from slimcast.pipeline.costs import file_bytes
@@ -86,21 +83,26 @@ class Chooser:
     def _within_bytes(self, target: float) -> Allocation:
         """Return the most exact allocation whose file is small enough."""
         budget = target if target >= 1 else target * self._file_bytes(self._widest())
-        position = _first(len(self._path), lambda at: self._file_bytes(self._path[at]) <= budget)
+
+        @cache
+        def size(at: int) -> int:
+            return self._file_bytes(self._path[at])
+
+        position = _first(len(self._path), lambda at: size(at) <= budget)
         if position is None:
             raise StepError(
                 f"target.bytes: the smallest mixture of {self._widths} takes "
-                f"{self._file_bytes(self._path[-1]):,} bytes, and {budget:,.0f} are allowed. Prune first, "
+                f"{size(len(self._path) - 1):,} bytes, and {budget:,.0f} are allowed. Prune first, "
                 "allow narrower widths, or raise the target."
             )
         found = self._path[position]
-        fuller = filled(found, self._choices, budget - self._file_bytes(found))
-        return fuller if self._file_bytes(fuller) <= budget else found
+        fuller = filled(found, self._choices, budget - size(position))
+        return fuller if fuller == found or self._file_bytes(fuller) <= budget else found
 
     def _within_loss(self, most: float) -> Allocation:
         """Return the smallest allocation that is found to lose little enough, on images for choices."""
         job = self._mixer.job
-        images, labels = some_for_choice(job, _JUDGED)
+        images, labels = some_for_choice(job.data, _JUDGED, seed=job.recipe.seed)
         whole = accuracy_on(self._mixer.model, images, labels, job.data, reporter=self._quiet)
 
         @cache
@@ -135,13 +137,6 @@ class Chooser:
     def _draft(self, allocation: Allocation) -> Draft:
         self._reporter.check_cancelled()
         return self._mixer.finished(self._mixer.rounded(allocation), self._quiet)
-
-
-def some_for_choice(job: Job, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return up to so many images for choices, uint8 (N, H, W, C), with their labels, (N,)."""
-    images, labels = images_for_choice(job.data)
-    chosen = subset(labels, min(count, len(labels)), seed=job.recipe.seed)
-    return taken(images, chosen), labels[chosen]
 
 
 def _first(count: int, holds: Callable[[int], bool]) -> int | None:
