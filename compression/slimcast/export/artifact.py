@@ -10,5 +10,6 @@ def pack(model: onnx.ModelProto, info: ArtifactInfo) -> bytes:
     """Return the artifact: the slimmed graph and its description. The same input gives the same bytes."""
     out = slim(model, keep=(INPUT_NAME, OUTPUT_NAME))
     onnx.helper.set_model_props(out, {METADATA_KEY: info.to_json()})
-    onnx.checker.check_model(out)
-    return out.SerializeToString(deterministic=True)
+    content = out.SerializeToString(deterministic=True)
+    onnx.checker.check_model(content)  # would write the model once more for itself
+    return content

@@ -111,16 +111,15 @@ class GraphBuilder:
 
     def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         """Return the finished model."""
-        weights = [
-            numpy_helper.from_array(np.asarray(values, order="C"), name)
-            for name, values in self._weights.items()
-        ]
-        graph = helper.make_graph(self._nodes, "slimcast", inputs, outputs, weights)
         kinds = {values.dtype.name for values in self._weights.values()} & _LOW_BIT.keys()
         opset, version = max((_LOW_BIT[kind] for kind in kinds), default=(OPSET, IR_VERSION))
-        return helper.make_model(
-            graph,
+        model = helper.make_model(
+            helper.make_graph(self._nodes, "slimcast", inputs, outputs),
             opset_imports=[helper.make_opsetid("", opset)],
             ir_version=version,
             producer_name="slimcast",
         )
+        for name, values in self._weights.items():
+            # Put in one by one: `make_graph` and `make_model` would each copy all of them.
+            model.graph.initializer.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        return model

@@ -1,9 +1,13 @@
 """Make an ONNX file as small as its content: short names, each constant once, nothing that nobody reads."""
 
+import hashlib
+
 import onnx
+from onnx import numpy_helper
 
 _ONES = {"dilations", "group", "strides"}
 """Attributes of a convolution whose value is 1 where they are left out."""
+_KEPT_FIELDS = ("ir_version", "producer_name", "producer_version", "domain", "model_version")
 
 
 def slim(model: onnx.ModelProto, *, keep: tuple[str, ...]) -> onnx.ModelProto:
@@ -15,12 +19,9 @@ def slim(model: onnx.ModelProto, *, keep: tuple[str, ...]) -> onnx.ModelProto:
 
     Names of nodes that compute with weights stay too: they are the layers' names, which people read.
     """
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
+    out = _without_weights(model)
     graph = out.graph
-    out.doc_string = graph.doc_string = ""
-    del out.metadata_props[:], graph.value_info[:], out.functions[:], graph.quantization_annotation[:]
-    names = _merge_constants(graph) | {name: name for name in keep}
+    names = _merge_constants(model.graph, graph) | {name: name for name in keep}
     for node in graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
@@ -46,24 +47,35 @@ def _drop_defaults(node: onnx.NodeProto) -> None:
     node.attribute.extend(kept)
 
 
-def _merge_constants(graph: onnx.GraphProto) -> dict[str, str]:
-    """Merge equal constants, drop unused ones, and return the new name of each."""
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of what belongs into the file but the constants, which may be half a gigabyte."""
+    out = onnx.ModelProto()
+    for field in _KEPT_FIELDS:
+        if model.HasField(field):
+            setattr(out, field, getattr(model, field))
+    out.opset_import.extend(model.opset_import)
+    out.graph.name = model.graph.name
+    out.graph.node.extend(model.graph.node)
+    out.graph.input.extend(model.graph.input)
+    out.graph.output.extend(model.graph.output)
+    return out
+
+
+def _merge_constants(graph: onnx.GraphProto, out: onnx.GraphProto) -> dict[str, str]:
+    """Put each constant that is used into `out` once, and return the new names."""
     used = {value for node in graph.node for value in node.input}
     new_names: dict[str, str] = {}
     by_content: dict[tuple[int, tuple[int, ...], bytes], str] = {}
-    kept: list[onnx.TensorProto] = []
     for item in graph.initializer:
         if item.name not in used:
             continue
-        array = onnx.numpy_helper.to_array(item)
-        content = (item.data_type, tuple(item.dims), array.tobytes())
+        array = numpy_helper.to_array(item)
+        content = (item.data_type, tuple(item.dims), hashlib.sha256(array.tobytes()).digest())
         if content not in by_content:
-            by_content[content] = f"w{len(kept):x}"
+            by_content[content] = f"w{len(by_content):x}"
             # Raw bytes: the typed fields of a tensor take up to five bytes for a small integer.
-            kept.append(onnx.numpy_helper.from_array(array, by_content[content]))
+            out.initializer.append(numpy_helper.from_array(array, by_content[content]))
         new_names[item.name] = by_content[content]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
     return new_names
 
 
