@@ -31,14 +31,16 @@ other_apt() {
   shift 2
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
   : >"$state/status"
-  echo "deb [signed-by=$keys] http://deb.debian.org/debian $release main" >"$state/sources.list"
+  echo "deb [signed-by=$keys] $archive $release main" >"$state/sources.list"
   apt-get -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o Dir::State="$state" \
     -o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" -o Dir::Etc::sourcelist="$state/sources.list" \
     -o Dir::Etc::sourceparts=- -o Debug::NoLocking=1 -o APT::Sandbox::User=root "$@"
 }
 
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-has_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null && [ -f $keys ]; }
+# Debian's archive where this machine has it from: the first of its package lists.
+archive=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep '/debian/*$' | head -n 1 || true)
+has_apt() { [ -n "$archive" ] && command -v dpkg >/dev/null && [ -f $keys ]; }
 
 # fetch RELEASE ARCHITECTURE FOLDER PACKAGE ...: unpack packages and all that they need.
 fetch() {
@@ -56,13 +58,14 @@ fetch_qemu() { fetch trixie "$(dpkg --print-architecture)" "$folder/qemu" qemu-u
 
 fetch_python() { fetch bookworm arm64 "$root" python3 libpython3-stdlib libstdc++6 libgomp1; }
 
-# Raspberry Pi OS Bookworm has Python 3.11; its wheels are those of manylinux.
+# Raspberry Pi OS Bookworm has Python 3.11; its wheels are those of manylinux. The second half of the list is what the
+# tests need beside the client: with its certificates they take a part of the studio in.
 fetch_wheels() {
   "$python" -m pip install --quiet --disable-pip-version-check --no-compile --target "$site.new" -c constraints.txt \
     --implementation cp --python-version 3.11 --only-binary=:all: \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
     cryptography numpy onnxruntime paho-mqtt pillow pydantic simplejpeg \
-    hypothesis jinja2 onnx psutil pytest pytest-timeout
+    hypothesis jinja2 onnx platformdirs psutil pytest pytest-timeout pyyaml sqlalchemy
   mv "$site.new" "$site"
 }
 
