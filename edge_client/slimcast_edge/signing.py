@@ -12,12 +12,17 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from slimcast_edge.errors import SignatureError
-from slimcast_edge.wire import Desired, Measure, canonical_json, decode
+from slimcast_edge.wire import Compare, Desired, Measure, canonical_json, decode
 
-_DOMAINS = {Desired: b"slimcast-desired-v1\n", Measure: b"slimcast-measure-v1\n"}
-"""Stand before what is signed, so that a signature of one sort is none of the other."""
+_DOMAINS = {
+    Desired: b"slimcast-desired-v1\n",
+    Measure: b"slimcast-measure-v1\n",
+    Compare: b"slimcast-compare-v1\n",
+}
+"""Stand before what is signed, so that a signature of one sort is none of the others."""
 
-S = TypeVar("S", Desired, Measure)
+S = TypeVar("S", Desired, Measure, Compare)
+C = TypeVar("C", Measure, Compare)
 
 
 def sign(order: S, key: Ed25519PrivateKey) -> S:
@@ -47,15 +52,16 @@ def find_signer(
     return desired, _signer(desired, data, keys, f"Revision {desired.revision}")
 
 
-def open_signed_measure(data: bytes | bytearray, *keys: Ed25519PublicKey) -> Measure:
-    """Validate the order to measure something and check its signature; as `open_signed`."""
-    order = decode(Measure, "cmd/measure", data)
-    _signer(order, data, keys, f"The order {order.id} to measure")
+def open_signed_command(kind: type[C], data: bytes | bytearray, *keys: Ed25519PublicKey) -> C:
+    """Validate the order to measure or to compare something and check its signature; as `open_signed`."""
+    verb = kind.__name__.lower()
+    order = decode(kind, f"cmd/{verb}", data)
+    _signer(order, data, keys, f"The order {order.id} to {verb}")
     return order
 
 
 def _signer(
-    order: Desired | Measure, data: bytes | bytearray, keys: Sequence[Ed25519PublicKey], what: str
+    order: Desired | Measure | Compare, data: bytes | bytearray, keys: Sequence[Ed25519PublicKey], what: str
 ) -> Ed25519PublicKey:
     try:
         signature = base64.b64decode(order.signature, validate=True)
@@ -99,6 +105,6 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 
-def _signed_bytes(kind: type[Desired] | type[Measure], document: dict[str, Any]) -> bytes:
+def _signed_bytes(kind: type[Desired | Measure | Compare], document: dict[str, Any]) -> bytes:
     unsigned = {name: value for name, value in document.items() if name != "signature"}
     return _DOMAINS[kind] + canonical_json(unsigned)

@@ -13,8 +13,8 @@ from slimcast.fleet.records import Device
 from slimcast.fleet.replies import Replies
 from slimcast.store import Store
 from slimcast_edge.measuring.layers import pack_layers
-from slimcast_edge.signing import open_signed_measure
-from slimcast_edge.wire import LayerFigures, Measured, ModelFigures, Reply, Status
+from slimcast_edge.signing import open_signed_command
+from slimcast_edge.wire import LayerFigures, Measure, Measured, ModelFigures, Reply, Status
 from support_store import make_settings
 from support_wait import wait_for
 
@@ -56,7 +56,7 @@ class Studio:
         return Device(name="cam1", status=Status(online=online, session=session, since=1.0))
 
     def send(self, topic, payload):
-        order = open_signed_measure(payload, KEY.public_key())
+        order = open_signed_command(Measure, payload, KEY.public_key())
         self.orders.append((topic, order))
         if self.answer is not None:
             self.replies.arrived("cam1", order.id, self.answer(order))

@@ -1,9 +1,6 @@
 """What a device measures on a signed order, and what it refuses to."""
 
-import hashlib
 import re
-import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,51 +14,20 @@ from slimcast_edge.measuring.judge import Judge
 from slimcast_edge.measuring.layers import pack_layers, read_layers
 from slimcast_edge.runtime import RuntimeChoice
 from slimcast_edge.runtime.onnx import VERSION
-from slimcast_edge.signing import open_signed, open_signed_measure, sign
-from slimcast_edge.wire import ArtifactRef, Desired, LayerBundle, Measure, Measured
+from slimcast_edge.signing import open_signed, open_signed_command, sign
+from slimcast_edge.wire import Desired, LayerBundle, Measure, Measured
 from support_artifacts import make_artifact
+from support_chunks import ChunkHost, ref, sha
 from support_wait import wait_for
 
 KEY = Ed25519PrivateKey.generate()
 FLOAT = make_artifact(name="float", ballast_bytes=5000)
 OTHER = make_artifact(name="other", bias=1.0)
-CHUNK = 1024
-
-
-class Host:
-    """The client around it: serves what is asked for, unless told otherwise."""
-
-    def __init__(self):
-        self.connected = True
-        self.files = {sha(content): content for content in (FLOAT, OTHER)}
-        self.measuring = None
-        self.asked, self.replies, self.pauses, self.listening = [], [], [], []
-        self.spoil = False
-        self.mute = False
-
-    def ask(self, want):
-        self.asked += want.chunks
-        if self.mute:
-            return
-        content = self.files[want.artifact]
-        for number in want.chunks:
-            chunk = content[number * want.chunk_bytes : (number + 1) * want.chunk_bytes]
-            chunk = bytes(len(chunk)) if self.spoil else chunk
-            threading.Thread(target=self.measuring.chunk, args=(want.artifact, number, chunk)).start()
-
-    def listen(self, sha256, on):
-        self.listening.append(on)
-
-    def pause(self, on):
-        self.pauses.append(on)
-
-    def answer(self, reply):
-        self.replies.append(reply)
 
 
 @pytest.fixture
 def host():
-    return Host()
+    return ChunkHost(FLOAT, OTHER)
 
 
 @pytest.fixture
@@ -78,17 +44,10 @@ def measuring(host, tmp_path):
     judge = Judge(
         site="lab", device="cam1", session="s1", keys=lambda: [KEY.public_key()], max_bytes=1_000_000
     )
-    host.measuring = Measuring(place, host, judge)
-    yield host.measuring
-    host.measuring.stop()
-
-
-def sha(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def ref(content, name="m"):
-    return ArtifactRef(sha256=sha(content), size_bytes=len(content), chunk_bytes=CHUNK, name=name)
+    measuring = Measuring(place, host, judge)
+    host.chunk = measuring.chunk
+    yield measuring
+    measuring.stop()
 
 
 def order(*contents, key=KEY, **changes):
@@ -183,7 +142,7 @@ def test_a_signature_of_one_sort_of_order_is_none_of_the_other():
     desired = sign(Desired(site="lab", device="cam1", revision=1), KEY)
     measure = Measure.model_validate_json(order(FLOAT)).model_copy(update={"signature": desired.signature})
     with pytest.raises(SignatureError):
-        open_signed_measure(measure.encode(), KEY.public_key())
+        open_signed_command(Measure, measure.encode(), KEY.public_key())
     assert open_signed(desired.encode(), KEY.public_key()) == desired
 
 
@@ -286,7 +245,6 @@ def test_a_bundle_that_is_not_what_it_should_be_is_refused(tmp_path, packed, cou
 
 
 def test_a_disk_that_cannot_be_written_is_an_answer(host, measuring, tmp_path):
-    measuring._place = replace(measuring._place, folder=tmp_path / "file" / "measuring")
-    (tmp_path / "file").touch()
+    (tmp_path / "measuring").touch()
     measuring.order(order(FLOAT))
     assert "cannot be stored" in answer(host).error

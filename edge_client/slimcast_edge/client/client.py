@@ -45,10 +45,12 @@ from slimcast_edge.wire import (
 )
 
 if TYPE_CHECKING:
+    from slimcast_edge.client.comparing import Comparing
     from slimcast_edge.deploy.machine import Machine
     from slimcast_edge.deploy.pinned import KeyRing
     from slimcast_edge.deploy.trial_process import TrialProcess
     from slimcast_edge.measuring.desk import Measuring
+    from slimcast_edge.measuring.judge import Judge
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,7 @@ class Client:
         self._host.look = self._camera_loop.look
         self._machine: Machine | None = None
         self._measuring: Measuring | None = None
+        self._comparing: Comparing | None = None
         self._keys: KeyRing | None = None
         self._trial: TrialProcess | None = None
         self._threads: list[threading.Thread] = []
@@ -122,8 +125,10 @@ class Client:
         self._spawn("camera", self._camera_loop.run)
         # From here on frames are classified; what follows may take its time.
         self._machine = self._make_machine(deployment)
-        self._measuring = self._make_measuring()
-        self._host.before_swap = self._measuring.interrupt
+        judge = self._make_judge()
+        self._measuring, self._comparing = self._make_measuring(judge), self._make_comparing(judge)
+        infer.second = self._comparing.answer
+        self._host.before_swap = self._make_way
         self._spawn("deploy", self._machine.run)
         self._spawn("publish", self._publish)
         self._connection.start()
@@ -138,6 +143,8 @@ class Client:
         self._benchmark.stop()
         if self._measuring is not None:
             self._measuring.stop()
+        if self._comparing is not None:
+            self._comparing.stop()
         if self._trial is not None:
             self._trial.stop()
         if self._machine is not None:
@@ -214,19 +221,22 @@ class Client:
             max_download_kbps=settings.max_download_kbps,
         )
 
-    def _make_measuring(self) -> "Measuring":
-        from slimcast_edge.measuring.desk import Measuring, MeasuringPlace
+    def _make_judge(self) -> "Judge":
         from slimcast_edge.measuring.judge import Judge
+
+        return Judge(
+            site=self._settings.site,
+            device=self._settings.device,
+            session=self._session,
+            keys=(self._keys or self._open_keys()).keys,
+            max_bytes=self._deploy_options().max_artifact_bytes,
+        )
+
+    def _make_measuring(self, judge: "Judge") -> "Measuring":
+        from slimcast_edge.measuring.desk import Measuring, MeasuringPlace
         from slimcast_edge.runtime.onnx import VERSION
 
         settings, options = self._settings, self._deploy_options()
-        judge = Judge(
-            site=settings.site,
-            device=settings.device,
-            session=self._session,
-            keys=(self._keys or self._open_keys()).keys,
-            max_bytes=options.max_artifact_bytes,
-        )
         place = MeasuringPlace(
             folder=self._folder.folder / "measuring",
             models=self._folder.model_path,
@@ -235,6 +245,26 @@ class Client:
             options=options,
         )
         return Measuring(place, self._host, judge)
+
+    def _make_comparing(self, judge: "Judge") -> "Comparing":
+        from slimcast_edge.client.comparing import Comparing, ComparingPlace
+        from slimcast_edge.deploy.trial_process import TrialProcess
+
+        place = ComparingPlace(
+            folder=self._folder.folder / "comparing",
+            models=self._folder.model_path,
+            # It is never put to work, so it may be slower than what may be.
+            trial=lambda: TrialProcess(self._settings.runtime_choice, max_latency_ms=None),
+            options=self._deploy_options(),
+        )
+        return Comparing(place, self._host, judge, self._engine)
+
+    def _make_way(self) -> None:
+        """Let a new model have the device for itself."""
+        if self._measuring is not None:
+            self._measuring.interrupt()
+        if self._comparing is not None:
+            self._comparing.interrupt()
 
     def _open_keys(self) -> "KeyRing":
         from slimcast_edge.deploy.pinned import KeyRing
@@ -263,11 +293,15 @@ class Client:
             self.counters["dropped_malformed"] += 1
 
     def _dispatch(self, address: Address, payload: bytes) -> None:
-        machine, measuring = self._machine, self._measuring
+        machine, measuring, comparing = self._machine, self._measuring, self._comparing
         if address.suffix == "blob" and len(address.tail) < 9 and machine is not None:
             number = int(address.tail)
-            if measuring is None or not measuring.chunk(address.device, number, payload):
+            desks = [desk for desk in (measuring, comparing) if desk is not None]
+            if not any(desk.chunk(address.device, number, payload) for desk in desks):
                 machine.chunk(address.device, number, payload)
+        elif address.suffix == "cmd/compare":
+            if comparing is not None:
+                comparing.order(payload)
         elif address.suffix == "cmd/measure":
             if measuring is not None:
                 measuring.order(payload)

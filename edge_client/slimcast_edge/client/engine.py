@@ -143,13 +143,13 @@ class Engine:
             if current is None or self._paused:
                 return None
             try:
-                answer = _answer(current, frame)
+                found = answer(current, frame)
             except RuntimeFailure as error:
                 self._note_failure(watch, error)
                 return self._stand_in(frame)
             watch.classified += 1
-            watch.latencies_ms.append(answer.latency_ms)
-            return answer
+            watch.latencies_ms.append(found.latency_ms)
+            return found
 
     def health(self) -> Health:
         """Return how the current model is doing."""
@@ -177,12 +177,18 @@ class Engine:
         if self._before is None:
             return None
         try:
-            return _answer(self._before, frame)
+            return answer(self._before, frame)
         except RuntimeFailure:
             return None
 
 
-def _answer(loaded: Loaded, frame: Frame) -> Answer:
+def answer(loaded: Loaded, frame: Frame) -> Answer:
+    """Let a model answer a frame.
+
+    Raises:
+        RuntimeFailure: it failed, or answered with numbers that are none.
+
+    """
     start = time.perf_counter()
     pixels = frame.pixels if frame.small is None else frame.small
     runtime = loaded.runtime

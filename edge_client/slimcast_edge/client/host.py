@@ -15,7 +15,7 @@ _KEPT_REPLIES = 8
 
 
 class ClientHost:
-    """Implements `deploy.port.Host` and `measuring.desk.MeasuringHost` on the parts of the client.
+    """Implements the hosts of `deploy.port`, `measuring.desk` and `comparing` on the parts of the client.
 
     Attributes:
         look: makes the camera look in another way; None: as its own settings say.

@@ -24,10 +24,11 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A frame and what the model said of it."""
+    """A frame and what the model said of it; `second`: what the one said that is compared with it."""
 
     frame: Frame
     answer: Answer
+    second: Answer | None = None
 
 
 class Traffic:
@@ -198,12 +199,18 @@ class CameraLoop:
 
 
 class InferLoop:
-    """Takes frames from the slot, classifies them and hands them on."""
+    """Takes frames from the slot, classifies them and hands them on.
+
+    Attributes:
+        second: asks a second model, if there is one; is told how to learn whether a frame waits meanwhile.
+
+    """
 
     def __init__(
         self, slot: Slot[Frame], engine: Engine, traffic: Traffic, hand_on: Callable[[Classified], None]
     ) -> None:
         self._slot, self._engine, self._traffic, self._hand_on = slot, engine, traffic, hand_on
+        self.second: Callable[[Frame, Callable[[], bool]], Answer | None] = lambda _frame, _waits: None
         self.pulse = Pulse()
         self._started = False
 
@@ -229,4 +236,6 @@ class InferLoop:
         if not self._started:
             self._started = True
             logger.info("First frame classified: %s (%.1f ms).", answer.label, answer.latency_ms)
-        self._hand_on(Classified(frame, answer))
+        # After the count: whatever the second model takes is none of the device's own latency.
+        second = self.second(frame, lambda: not self._slot.wait_empty(0))
+        self._hand_on(Classified(frame, answer, second))

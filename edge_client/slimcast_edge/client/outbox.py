@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimcast_edge.client.engine import Answer
 from slimcast_edge.client.frame_lane import FrameLane
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import Classified
@@ -19,7 +20,7 @@ from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, Appearances, S
 from slimcast_edge.errors import WireError
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.mqtt.connection import MAX_DELAY_S
-from slimcast_edge.wire import Result, StreamReport, StreamSettings, topic
+from slimcast_edge.wire import Result, SecondAnswer, StreamReport, StreamSettings, topic
 
 logger = logging.getLogger(__name__)
 
@@ -228,4 +229,13 @@ def to_result(item: Classified, session: str) -> Result:
         artifact=answer.loaded.entry.sha256,
         predictions=answer.predictions,
         expected=frame.expected,
+        second=_second(item.second),
+    )
+
+
+def _second(answer: Answer | None) -> SecondAnswer | None:
+    if answer is None:
+        return None
+    return SecondAnswer(
+        artifact=answer.loaded.entry.sha256, latency_ms=answer.latency_ms, predictions=answer.predictions
     )

@@ -1,1 +1,1 @@
-"""Measures on the device what a signed order of the studio names: whole models, or single layers."""
+"""Measures on the device what a signed order of the studio names; judges orders to compare, too."""

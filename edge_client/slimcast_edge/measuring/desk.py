@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from slimcast_edge.bench import describe_machine
-from slimcast_edge.deploy.download import Download, check_room, hash_file
-from slimcast_edge.deploy.fetch import Superseded, fetch
+from slimcast_edge.deploy.fetch import Superseded
+from slimcast_edge.deploy.obtain import Obtaining
 from slimcast_edge.deploy.port import ChunkSource, DeployOptions
 from slimcast_edge.errors import ArtifactError
 from slimcast_edge.measuring.child import LayersRequest, ModelRequest
-from slimcast_edge.measuring.judge import Judge, NotMeasured
+from slimcast_edge.measuring.judge import Judge, NotObeyed
 from slimcast_edge.runtime import RuntimeChoice
-from slimcast_edge.wire import ArtifactRef, LayerFigures, Measure, Measured, ModelFigures, Reply, decode
+from slimcast_edge.wire import LayerFigures, Measure, Measured, ModelFigures, Reply, decode
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Measuring:
         self._busy = threading.Lock()
         self._interrupted = threading.Event()
         self._stopped = False
-        self._download: Download | None = None
+        self._files = Obtaining(place.folder, place.models, host, place.options)
         self._process: subprocess.Popen[str] | None = None
 
     def order(self, payload: bytes) -> None:
@@ -77,8 +77,8 @@ class Measuring:
         """
         command_id = decode(Measure, "cmd/measure", payload).id
         try:
-            order = self._judge.judge(payload)
-        except NotMeasured as error:
+            order = self._judge.judge(Measure, payload)
+        except NotObeyed as error:
             logger.warning("Not measured: %s", error)
             self._host.answer(_failure(command_id, str(error)))
             return
@@ -92,8 +92,7 @@ class Measuring:
 
     def chunk(self, sha256: str, number: int, data: bytes) -> bool:
         """Take a chunk; False where it is none of what is being fetched."""
-        download = self._download
-        return download is not None and download.ref.sha256 == sha256 and download.add(number, data)
+        return self._files.chunk(sha256, number, data)
 
     def interrupt(self) -> None:
         """End what is going on: a new model takes over, and must have the device for itself."""
@@ -110,7 +109,7 @@ class Measuring:
     def _run(self, order: Measure) -> None:
         try:
             reply = Reply(id=order.id, ok=True, result=self._carry_out(order).model_dump(mode="json"))
-        except (NotMeasured, ArtifactError) as error:
+        except (NotObeyed, ArtifactError) as error:
             reply = _failure(order.id, str(error))
         except Superseded:
             reply = _failure(order.id, "Interrupted: a new model took over on this device. Try again.")
@@ -126,11 +125,10 @@ class Measuring:
 
     def _carry_out(self, order: Measure) -> Measured:
         choice = replace(self._place.choice, threads=order.threads or self._place.choice.threads)
-        shutil.rmtree(self._place.folder, ignore_errors=True)
-        self._place.folder.mkdir(parents=True)
+        self._files.empty()
         # First everything is there: while something is timed, nothing is received.
-        models = [(ref, self._obtain(ref)) for ref in order.models]
-        bundle = self._obtain(order.layers.artifact) if order.layers else None
+        models = [(ref, self._files.obtain(ref, self._interrupted.is_set)) for ref in order.models]
+        bundle = self._files.obtain(order.layers.artifact, self._interrupted.is_set) if order.layers else None
         busy, figures, layers = False, [], []
         with self._paused(order.pause):
             for ref, path in models:
@@ -163,35 +161,11 @@ class Measuring:
         finally:
             self._host.pause(False)
 
-    def _obtain(self, ref: ArtifactRef) -> Path:
-        """Return the file, its hash checked; what the device has is taken from there."""
-        own = self._place.models(ref.sha256)
-        if own.exists() and hash_file(own) == ref.sha256:
-            return own
-        target = self._place.folder / f"{ref.sha256}.onnx"
-        check_room(self._place.folder, ref.size_bytes)
-        self._download = Download(self._place.folder, ref)
-        try:
-            self._host.listen(ref.sha256, True)
-            fetch(
-                self._download,
-                host=self._host,
-                options=self._place.options,
-                give_way=self._interrupted.is_set,
-                tell=lambda _progress: None,
-            )
-            self._download.finish(target)
-        finally:
-            self._host.listen(ref.sha256, False)
-            self._download.close()
-            self._download = None
-        return target
-
     def _child(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """Let a process measure, and return what it says.
 
         Raises:
-            NotMeasured: it failed, and how. Superseded: it was interrupted.
+            NotObeyed: it failed, and how. Superseded: it was interrupted.
 
         """
         if self._interrupted.is_set():
@@ -204,7 +178,7 @@ class Measuring:
                 out, problems = process.communicate(json.dumps(request) + "\n", timeout=timeout_s)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise NotMeasured(f"Measuring took longer than {timeout_s:.0f} s.") from None
+                raise NotObeyed(f"Measuring took longer than {timeout_s:.0f} s.") from None
             finally:
                 self._process = None
         if self._interrupted.is_set():
@@ -213,11 +187,11 @@ class Measuring:
             document: dict[str, Any] = json.loads(out.splitlines()[-1])
         except (ValueError, IndexError):
             tail = (problems.strip().splitlines() or ["it said nothing"])[-1][:300]
-            raise NotMeasured(
+            raise NotObeyed(
                 f"The process that measured ended with code {process.returncode}: {tail}"
             ) from None
         if "error" in document:
-            raise NotMeasured(document["error"])
+            raise NotObeyed(document["error"])
         return document
 
 

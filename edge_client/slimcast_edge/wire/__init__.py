@@ -8,6 +8,8 @@ pattern covers it. State is retained, commands never are. Payloads are JSON but 
 from slimcast_edge.wire.codec import canonical_json, check_size, decode
 from slimcast_edge.wire.commands import (
     Command,
+    Compare,
+    Compared,
     LayerBundle,
     LayerFigures,
     Measure,
@@ -29,7 +31,16 @@ from slimcast_edge.wire.payload import (
     Payload,
     Sha256,
 )
-from slimcast_edge.wire.results import Event, EventKind, Prediction, Result, StreamReport, Summary, Telemetry
+from slimcast_edge.wire.results import (
+    Event,
+    EventKind,
+    Prediction,
+    Result,
+    SecondAnswer,
+    StreamReport,
+    Summary,
+    Telemetry,
+)
 from slimcast_edge.wire.state import (
     About,
     ArtifactRef,
@@ -59,6 +70,8 @@ __all__ = [
     "ArtifactRef",
     "CameraView",
     "Command",
+    "Compare",
+    "Compared",
     "Desired",
     "DeviceState",
     "Event",
@@ -74,6 +87,7 @@ __all__ = [
     "Reply",
     "Reported",
     "Result",
+    "SecondAnswer",
     "Sha256",
     "SnapshotRule",
     "Status",

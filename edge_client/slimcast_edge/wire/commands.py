@@ -71,6 +71,42 @@ class Measure(Payload):
     signature: str = Field(default="", max_length=200)
 
 
+class Compare(Payload):
+    """``<device>/cmd/compare``: let a second model answer the camera's frames too; signed as `Measure` is.
+
+    It holds for `lease_s` seconds and is sent again, with another `id`, to prolong it. The deployment never
+    learns of it: the second model decides nothing, and is gone with the last lease.
+
+    Attributes:
+        comparison: the same in all orders that belong to one comparison.
+        model: fetched unless the device has it.
+
+    """
+
+    id: Name
+    site: Name
+    device: Name
+    session: str = Field(min_length=1, max_length=64)
+    comparison: Name
+    model: ArtifactRef
+    lease_s: float = Field(gt=0, le=60)
+    signature: str = Field(default="", max_length=200)
+
+
+class Compared(Payload):
+    """The result in the reply to a `Compare`: how far the second model is; a refusal says that it has ended.
+
+    Attributes:
+        progress: share of the artifact that is there, while it is being fetched.
+        latency_ms: of its trial, p50; None before.
+
+    """
+
+    state: Literal["fetching", "trying", "running"]
+    progress: float = Field(default=0.0, ge=0, le=1)
+    latency_ms: float | None = Field(default=None, ge=0)
+
+
 class ModelFigures(Payload):
     """What a model took on a device: batch 1, in a process of its own.
 

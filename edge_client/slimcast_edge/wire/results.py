@@ -16,6 +16,14 @@ class Prediction(Payload):
     score: float = Field(ge=0, le=1)
 
 
+class SecondAnswer(Payload):
+    """What a second model said of the same frame, see `wire.commands.Compare`; fields as in `Result`."""
+
+    artifact: str = Field(max_length=64)
+    latency_ms: float = Field(ge=0)
+    predictions: list[Prediction] = Field(max_length=10)
+
+
 class Result(Payload):
     """``<device>/result``, and the comment segment of the JPEG in ``<device>/frame``.
 
@@ -25,6 +33,7 @@ class Result(Payload):
         latency_ms: preprocessing and inference.
         expected: the right label where the camera knows it (synthetic and folder cameras), else None.
         late: it was kept while the broker was away; newer ones may have come before it.
+        second: the answer of the model that is compared; None while none is, and on frames that it skips.
 
     """
 
@@ -37,6 +46,7 @@ class Result(Payload):
     predictions: list[Prediction] = Field(max_length=10)
     expected: str | None = Field(default=None, max_length=200)
     late: bool = False
+    second: SecondAnswer | None = None
 
 
 class StreamReport(Payload):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slimcast_edge.errors import WireError
-from slimcast_edge.wire.commands import Command, Measure, Reply, ViewLease
+from slimcast_edge.wire.commands import Command, Compare, Measure, Reply, ViewLease
 from slimcast_edge.wire.payload import CHUNK_BYTES, MAX_FRAME_BYTES, MAX_STATE_BYTES, Payload
 from slimcast_edge.wire.results import Event, Result, Summary, Telemetry
 from slimcast_edge.wire.state import About, Desired, Reported, Status, Want
@@ -61,6 +61,7 @@ TOPICS = {
         TopicInfo(suffix="cmd/view", payload=ViewLease, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/benchmark", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/measure", payload=Measure, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
+        TopicInfo(suffix="cmd/compare", payload=Compare, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/snapshot", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/rollback", payload=Command, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="reply", payload=Reply, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
