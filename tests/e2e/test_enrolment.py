@@ -145,7 +145,7 @@ def test_finishing_waits_for_devices_that_do_not_know_the_new_key(settings, stor
     try:
         hub.wait_connected(10)
         online = wire.Status(online=True, session="s", since=1).encode()
-        hub._send(wire.topic("lab", "cam8", "status"), online)
+        hub._line.send(wire.topic("lab", "cam8", "status"), online)
         begun = CliRunner().invoke(studio_cli, ["key", "rotate", "--finish"])
         assert begun.exit_code == 4
         assert "slimcast key rotate" in begun.output

@@ -17,7 +17,7 @@ from slimcast.demo.recorder import Recorder
 from slimcast.demo.setup import demo_recipe, demo_settings, only_one, signals_interrupt
 from slimcast.errors import FleetError, StepError
 from slimcast.fleet import EmbeddedBroker, FleetHub
-from slimcast.fleet.hub import last_heard
+from slimcast.fleet.board import last_heard
 from slimcast.jobs.console import ConsoleReporter
 from slimcast.jobs.process import run_in_process
 from slimcast.records import RunState, Variant

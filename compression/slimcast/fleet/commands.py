@@ -7,7 +7,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from slimcast.errors import FleetError
 from slimcast.fleet import rollbacks
 from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
-from slimcast.fleet.hub import FleetHub, last_heard
+from slimcast.fleet.board import last_heard
+from slimcast.fleet.hub import FleetHub
 from slimcast.fleet.records import Device
 from slimcast.fleet.selection import select
 from slimcast.fleet.withdrawal import check_allowed
