@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> dict:
     camera = {"fps": options.fps, "width": 480, "height": 360}
     with (
         studio(options.broker) as made,
-        clients(made, options.devices, min(options.processes, options.devices), **camera) as running,
+        clients(made.meeting, options.devices, min(options.processes, options.devices), **camera) as running,
     ):
         names = wait_online(made.hub, options.devices)
         for name in names:

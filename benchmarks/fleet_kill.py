@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     with studio(options.broker) as made:
-        device = Device(made.folder, made.settings.effective_broker_url, key=made.key)
+        device = Device(made.folder, made.settings.effective_broker_url, key=made.meeting.key)
         loop = KillLoop(made.hub, made.store, device, chunks=options.chunks, seed=options.seed)
         try:
             loop.begin()

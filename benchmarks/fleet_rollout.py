@@ -43,7 +43,7 @@ def measure(options: argparse.Namespace) -> dict:
     content = make_artifact(name="large", bias=0.5, ballast_bytes=int(options.megabytes * 1e6))
     with (
         studio(options.broker) as made,
-        clients(made, options.devices, min(options.processes, options.devices), **camera) as running,
+        clients(made.meeting, options.devices, min(options.processes, options.devices), **camera) as running,
     ):
         names = wait_online(made.hub, options.devices)
         sha256 = made.store.artifacts.put(content)

@@ -41,7 +41,7 @@ def _start(name: str, folder: Path, request: dict) -> tuple[Client, dict[str, in
     camera |= {"width": request["width"], "height": request["height"]}
     document = {"device": name, "broker": request["broker"], "state_folder": str(state), "camera": camera}
     document |= {
-        "model": str(folder / "own.onnx"),
+        "model": request.get("model") or str(folder / "own.onnx"),
         "probation_s": 1.0,
         "probation_frames": 3,
         "telemetry_s": 5.0,

@@ -23,18 +23,29 @@ BROKERS = ("embedded", *(("mosquitto",) if MOSQUITTO else ()))
 
 
 @dataclass(frozen=True)
+class Meeting:
+    """What a client needs to find its studio: broker, pinned key, and a folder for its files."""
+
+    broker: str
+    key: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Studio:
     """What a benchmark works with."""
 
     settings: Settings
     store: Store
     hub: FleetHub
+    broker: EmbeddedBroker | Mosquitto
     folder: Path
 
     @property
-    def key(self) -> str:
-        """Public key, as a client pins it."""
-        return public_key_to_text(self.hub.public_key)
+    def meeting(self) -> "Meeting":
+        """Where its clients meet it."""
+        key = public_key_to_text(self.hub.public_key)
+        return Meeting(self.settings.effective_broker_url, key, self.folder)
 
 
 @contextmanager
@@ -56,11 +67,11 @@ def studio(broker: str) -> Iterator[Studio]:
         hub.start()
         stack.callback(hub.stop)
         hub.wait_connected(20)
-        yield Studio(settings, store, hub, folder)
+        yield Studio(settings, store, hub, server, folder)
 
 
 @contextmanager
-def clients(studio: Studio, count: int, processes: int, **options) -> Iterator[list[subprocess.Popen]]:
+def clients(meeting: Meeting, count: int, processes: int, **options) -> Iterator[list[subprocess.Popen]]:
     """Start `count` real clients in so many processes, several as threads of one; see fleetclients.py."""
     running = []
     try:
@@ -68,11 +79,11 @@ def clients(studio: Studio, count: int, processes: int, **options) -> Iterator[l
             names = [f"cam{number:03d}" for number in range(index, count, processes)]
             request = options | {
                 "names": names,
-                "broker": studio.settings.effective_broker_url,
-                "key": studio.key,
-                "folder": str(studio.folder / f"clients-{index}"),
+                "broker": meeting.broker,
+                "key": meeting.key,
+                "folder": str(meeting.folder / f"clients-{index}"),
             }
-            log = (studio.folder / f"clients-{index}.log").open("w")
+            log = (meeting.folder / f"clients-{index}.log").open("w")
             process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("fleetclients.py"))],
                 stdin=subprocess.PIPE,

@@ -1,10 +1,11 @@
 """From publish to pixel: how old a frame is when Chromium shows it, and what streaming costs the app.
 
-    python benchmarks/live_latency.py [--minutes 1] [--json]
+    python benchmarks/live_latency.py [--minutes 1] [--cameras 1] [--fps 30] [--json]
 
-Real app, embedded broker, real client (synthetic camera, 640x480, 30 fps) and Chromium on one machine, so
-that all clocks are one. Publish is taken as the moment the answer was ready (`classified_at`): encoding,
-MQTT, hub, socket, decoding and drawing come after it. Shown is the animation frame after the drawing.
+Real app, embedded broker, real clients (synthetic cameras, 640x480) and Chromium on one machine, so that all
+clocks are one. Several cameras share `--processes` processes, each with a client of its own. Publish is taken
+as the moment the answer was ready (`classified_at`): encoding, MQTT, hub, socket, decoding and drawing come
+after it. Shown is the animation frame after the drawing.
 """
 
 import argparse
@@ -15,17 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import psutil
+from fleetstudio import Meeting, clients
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from slimcast.demo.camera import DEVICE, prepare_camera
+from slimcast.demo.camera import prepare_camera
+from slimcast.fleet.keys import studio_key
 from slimcast.ports import free_port
 from slimcast.settings import Settings
-from slimcast_edge.bench import describe_machine
+from slimcast_edge.bench import describe_machine, load
+from slimcast_edge.signing import public_key_to_text
 from support_browser import ARGUMENTS, chromium, process, running_app
 
 WARM_UP_S = 8.0
@@ -42,6 +46,11 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=1.0, help="how long to stream (default: 1)")
+    parser.add_argument("--cameras", type=int, default=1)
+    parser.add_argument(
+        "--fps", type=float, default=30.0, help="of each of several cameras; one alone has 30"
+    )
+    parser.add_argument("--processes", type=int, default=4, help="that several cameras share")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     if chromium() is None:
@@ -51,12 +60,12 @@ def main() -> int:
         )
         return 1
     with ExitStack() as stack:
-        result = measure(stack, options.minutes * 60)
+        result = measure(stack, options)
     print(json.dumps(result, indent=2) if options.json else table(result))
     return 0
 
 
-def measure(stack: ExitStack, seconds: float) -> dict:
+def measure(stack: ExitStack, options: argparse.Namespace) -> dict:
     """Set everything up, stream, and return the figures."""
     from playwright.sync_api import sync_playwright
 
@@ -68,33 +77,39 @@ def measure(stack: ExitStack, seconds: float) -> dict:
             "SLIMCAST_BROKER_PORT": str(free_port()),
         }
     )
-    model = train(folder, settings)
+    start_cameras = several_cameras if options.cameras > 1 else one_camera
+    cameras = start_cameras(folder, settings, options)
     address = stack.enter_context(running_app(settings, folder / "app.log"))
-    command = prepare_camera(settings, hold_frames=15)
-    stack.enter_context(process(command, {"SLIMCAST_EDGE_MODEL": str(model)}, folder / "camera.log"))
+    stack.enter_context(cameras)
     playwright = stack.enter_context(sync_playwright())
     browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(f"{address}/live?kiosk=1")
-    page.locator(f'figure[data-device="{DEVICE}"][data-condition="live"]').wait_for(timeout=120_000)
+    live = page.locator('figure[data-condition="live"]')
+    live.nth(options.cameras - 1).wait_for(timeout=120_000)
     time.sleep(WARM_UP_S)
     page.evaluate("window.__slimcastLatencies.length = 0")
     app = app_process(settings)
     frames, memory, cpu_s, wall_s = [], [], cpu_seconds(app), time.monotonic()
-    deadline = wall_s + seconds
+    deadline = wall_s + 60 * options.minutes
     while time.monotonic() < deadline:
         time.sleep(min(SAMPLE_S, max(0.0, deadline - time.monotonic())))
         frames += page.evaluate("window.__slimcastLatencies.splice(0)")
         memory.append(app.memory_info().rss / 1e6)
     wall_s = time.monotonic() - wall_s
     cpu_s = cpu_seconds(app) - cpu_s
-    version = browser.version
+    version, still_live = browser.version, live.count()
     browser.close()
-    return summary(frames, memory, cpu_s, wall_s) | {
-        "machine": describe_machine(),
-        "browser": f"Chromium {version}",
-        "python": platform.python_version(),
-    }
+    return (
+        {"cameras": options.cameras, "still_live": still_live}
+        | summary(frames, memory, cpu_s, wall_s)
+        | {
+            "load": round(load(), 1),
+            "machine": describe_machine(),
+            "browser": f"Chromium {version}",
+            "python": platform.python_version(),
+        }
+    )
 
 
 def summary(frames: list[dict], memory: list[float], cpu_s: float, wall_s: float) -> dict:
@@ -111,7 +126,7 @@ def summary(frames: list[dict], memory: list[float], cpu_s: float, wall_s: float
         "seconds": round(wall_s, 1),
         "frames": len(frames),
         "fps": round(len(frames) / wall_s, 2),
-        "missed_frames": frames[-1]["frame"] - frames[0]["frame"] + 1 - len(frames),
+        "missed_frames": sum(missed(frames, device) for device in {frame["device"] for frame in frames}),
         "publish_to_pixel_ms": between("classified_at", "shown_at"),
         "capture_to_pixel_ms": between("captured_at", "shown_at"),
         "hub_to_socket_ms": between("received_at", "sent_at"),
@@ -120,6 +135,12 @@ def summary(frames: list[dict], memory: list[float], cpu_s: float, wall_s: float
         "app_memory_end_mb": round(sum(memory[-tenth:]) / tenth, 1),
         "app_cpu_percent_of_one_core": round(100 * cpu_s / wall_s, 1),
     }
+
+
+def missed(frames: list[dict], device: str) -> int:
+    """Return how many frames of a device were not shown between the first and the last that were."""
+    numbers = [frame["frame"] for frame in frames if frame["device"] == device]
+    return max(numbers) - min(numbers) + 1 - len(numbers)
 
 
 def table(result: dict) -> str:
@@ -131,6 +152,21 @@ def table(result: dict) -> str:
         text = f"p50 {value['p50']:.1f}   p95 {value['p95']:.1f}" if isinstance(value, dict) else str(value)
         rows.append(f"{name:<30}{text}")
     return "\n".join(rows)
+
+
+def one_camera(folder: Path, settings: Settings, _options: argparse.Namespace) -> AbstractContextManager:
+    """Return the camera of the demo, with a small model that it is given first."""
+    model = train(folder, settings)
+    command = prepare_camera(settings, hold_frames=15)
+    return process(command, {"SLIMCAST_EDGE_MODEL": str(model)}, folder / "camera.log")
+
+
+def several_cameras(folder: Path, settings: Settings, options: argparse.Namespace) -> AbstractContextManager:
+    """Return so many clients in a few processes."""
+    key = public_key_to_text(studio_key(settings).public_key())
+    meeting = Meeting(settings.effective_broker_url, key, folder)
+    size = {"width": 640, "height": 480, "fps": options.fps}
+    return clients(meeting, options.cameras, min(options.processes, options.cameras), **size)
 
 
 def train(folder: Path, settings: Settings) -> Path:

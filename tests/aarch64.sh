@@ -65,7 +65,7 @@ fetch_wheels() {
     --implementation cp --python-version 3.11 --only-binary=:all: \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
     cryptography numpy onnxruntime paho-mqtt pillow pydantic simplejpeg \
-    hypothesis jinja2 onnx platformdirs psutil pytest pytest-timeout pyyaml sqlalchemy
+    hypothesis jinja2 onnx opencv-python-headless platformdirs psutil pytest pytest-timeout pyyaml sqlalchemy
   mv "$site.new" "$site"
 }
 
