@@ -14,10 +14,9 @@ from support_mosquitto import Mosquitto
 from support_wait import wait_for
 
 
-def studio_settings(home: Path, broker_port: int, site: str = "lab") -> Settings:
-    return Settings.from_environment(
-        {"SLIMCAST_HOME": str(home), "SLIMCAST_BROKER_PORT": str(broker_port), "SLIMCAST_SITE": site}
-    )
+def studio_settings(home: Path, broker_port: int, site: str = "lab", broker_url: str = "") -> Settings:
+    environment = {"HOME": str(home), "BROKER_PORT": str(broker_port), "SITE": site, "BROKER_URL": broker_url}
+    return Settings.from_environment({f"SLIMCAST_{name}": value for name, value in environment.items()})
 
 
 class EmbeddedServer:

@@ -40,12 +40,19 @@ class FakeHub:
     broker_problem: str = ""
     refusal: str = ""
     started: bool = False
+    readmitted: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         self.started = True
 
     def stop(self) -> None:
         self.started = False
+
+    def turn_out(self, device: str) -> None:
+        self.known = [one for one in self.known if one.name != device]
+
+    def readmit(self, device: str) -> None:
+        self.readmitted.append(device)
 
     @property
     def counters(self) -> dict[str, int]:

@@ -4,8 +4,9 @@ import pytest
 
 from slimcast.errors import FleetError
 from slimcast.fleet.commands import artifact_of, find_variant
+from slimcast.fleet.fresh import FRESH_S, FreshSet
 from slimcast.fleet.records import Device
-from slimcast.fleet.withdrawal import FRESH_S, WithdrawnNow, check_allowed, running
+from slimcast.fleet.withdrawal import check_allowed, running
 from slimcast.store import Store
 from slimcast_edge.wire import DeviceState, Reported
 from support_store import make_settings
@@ -45,7 +46,7 @@ def test_publishing_it_again_is_refused_with_the_reason(store):
 
 def test_what_another_process_withdraws_counts_within_a_second(store):
     now = 0.0
-    withdrawn = WithdrawnNow(store, clock=lambda: now)
+    withdrawn = FreshSet(lambda: [one.artifact for one in store.withdrawals.all()], clock=lambda: now)
     assert SHA not in withdrawn
     store.withdrawals.add(SHA, "m", "")
     assert SHA not in withdrawn

@@ -213,7 +213,7 @@ class TestNewerOrders:
     def test_a_newer_roll_out_wins_and_the_older_says_so(self):
         fleet = simulated(4)
         older = turn(new_rollout(list(fleet.known)), fleet)
-        older = machine.yield_to(older, {"cam01", "cam02"}, "r2", fleet.now)
+        older = machine.give_up(older, {"cam01", "cam02"}, "Roll-out r2 has taken its place.", fleet.now)
         older = run(older, fleet)
         assert older.state is RolloutState.SUCCEEDED
         assert [d.message for d in older.devices][1:3] == ["Roll-out r2 has taken its place."] * 2

@@ -7,7 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from slimcast.fleet.rollout_driver import RolloutDriver
 from slimcast.fleet_records import AlertKind, HistoryEntry, RolloutPlan, RolloutState, RolloutStep
-from slimcast_web.services import alerts, registry, rollouts
+from slimcast_edge.wire import ArtifactRef, Desired, DeviceState
+from slimcast_web.services import alerts, fleet, registry, rollouts
 from support_rollout import T0, fleet_device, new_rollout, simulated
 from support_wait import PATIENCE
 from support_web import finished_run
@@ -50,12 +51,13 @@ class TestRollouts:
         test.multiselect(key="rollout-to").set_value(["group:lobby", "cam2"])
         test.text_input(key="rollout-stages").set_value("1, 100%")
         test.number_input(key="rollout-watch").set_value(30.0)
+        test.number_input(key="rollout-errors").set_value(7)
         button(test, "Start the roll-out").click().run()
         assert not test.exception
         (made,) = opened.store.rollouts.newest()
         assert [device.name for device in made.devices] == ["cam1", "cam2"]
         assert (made.plan.watch_s, [str(stage) for stage in made.plan.stages]) == (30.0, ["1", "100 %"])
-        assert made.plan.min_success == RolloutPlan().min_success
+        assert (made.plan.min_success, made.plan.max_errors) == (RolloutPlan().min_success, 7)
         assert made.run_id == cameras.id
         assert made.id in texts(test.success)
         assert made.title in texts(test.text)
@@ -72,11 +74,28 @@ class TestRollouts:
         assert said in texts(test.code)
         assert opened.store.rollouts.newest() == []
 
+    def test_what_has_arrived_is_said_by_device(self, opened, cameras):
+        made = opened.store.rollouts.create(new_rollout(["cam1", "cam2"]))
+        busy = opened.hub.known[0]
+        ref = ArtifactRef(sha256=made.artifact, size_bytes=14_000_000, chunk_bytes=131_072, name="m")
+        order = Desired(site="lab", device="cam1", revision=9, artifact=ref)
+        state = {"revision": 9, "state": DeviceState.DOWNLOADING, "progress": 0.25}
+        busy = replace(busy, desired=order, reported=busy.reported.model_copy(update=state))
+        opened.hub.known[0] = busy
+        test = page(opened_panels=(f"rollout-devices-{made.id}",))
+        assert not test.exception
+        assert "3.50 MB of 14.0 MB (25 %)" in [bar.proto.text for bar in test.get("progress")]
+        table = next(frame.value for frame in test.dataframe if "arrived" in frame.value)
+        assert list(table["arrived"]) == ["3.50 MB of 14.0 MB (25 %)", ""]
+        # Of an older order's download nothing is known in bytes.
+        older = replace(busy, desired=order.model_copy(update={"revision": 10}))
+        assert fleet.arrived(older) == "25 %"
+
     def test_halt_and_bringing_back_are_asked_for(self, opened, cameras):
         made = opened.store.rollouts.create(new_rollout(["cam1", "cam2"]))
-        fleet = simulated(0)
-        fleet.known = {device.name: device for device in opened.hub.known}
-        RolloutDriver(fleet, opened.store.rollouts).tick(fleet.known, fleet.now)
+        hub = simulated(0)
+        hub.known = {device.name: device for device in opened.hub.known}
+        RolloutDriver(hub, opened.store.rollouts).tick(hub.known, hub.now)
         test = page()
         assert "0 of 2 devices run it; stage 1 of 3 reaches 1, waiting for 1" in [
             progress.proto.text for progress in test.get("progress")

@@ -1,11 +1,13 @@
 """On the Fleet page: one-time codes for new cameras, why the broker is away, withdrawn models."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from slimcast_edge.exchange import DeviceSide, read_code
+from slimcast_web.services import qr
 from support_wait import PATIENCE
 from support_web import device, finished_run
 
@@ -44,11 +46,43 @@ def test_a_code_is_made_and_works(opened, codes):
     assert side.open(answer).device == "cam1"
 
 
+def test_the_command_is_there_as_a_qr_code(opened):
+    test = page()
+    test.text_input(key="enrol-name").set_value("cam1")
+    press(test, "Make a one-time code")
+    [line] = [code.value for code in test.code if "--code" in code.value]
+    [shown] = test.get("image")
+    assert [image.caption for image in shown.proto.imgs] == ["The command as a QR code"]
+    assert qr.svg(line) == qr.svg(line)
+    assert qr.svg(line) != qr.svg(line + "0")
+    drawn = ElementTree.fromstring(qr.svg("<script>"))
+    assert {element.tag.rpartition("}")[2] for element in drawn.iter()} == {"svg", "g", "path"}
+    with pytest.raises(ValueError, match="too many"):
+        qr.svg("x" * 3000)
+
+
 @pytest.mark.parametrize("name", ["", "studio", "a b"])
 def test_a_name_that_cannot_be_is_refused_in_a_sentence(codes, name):
     shown = codes(name)
     assert not [text for text in shown if "--code" in text]
     assert [text for text in shown if "cannot be" in text or "can be named" in text]
+
+
+def test_a_device_is_expelled_once_it_has_been_confirmed(opened):
+    opened.hub.known = [device("cam1"), device("cam2")]
+    opened.store.devices.seen({"cam1": 1.0, "cam2": 1.0})
+    test = AppTest.from_string(
+        "import streamlit as st\nst.session_state['device-editor'] = True\n"
+        "from slimcast_web.pages import fleet\nfleet.show()",
+        default_timeout=60 * PATIENCE,
+    ).run()
+    test.selectbox(key="device-expel").set_value("cam2").run()
+    assert opened.store.expulsions.names() == []
+    test.button(key="device-expel-sure").click().run()
+    assert not test.exception
+    assert opened.store.expulsions.names() == ["cam2"]
+    assert [one.name for one in opened.store.devices.all()] == ["cam1"]
+    assert [one.name for one in opened.hub.known] == ["cam1"]
 
 
 def test_why_the_broker_is_away_is_said(opened):

@@ -81,8 +81,9 @@ def history(
 ) -> None:
     """Show what a device ran and when, the newest first."""
     with _store(Settings.from_environment()) as store:
-        store.devices.get(name)
         entries = store.device_log.of(name, limit)
+        if not entries:  # who was expelled has left a history, though it is known no more
+            store.devices.get(name)
     if as_json:
         output.print_json([vars(entry) for entry in entries])
         return
@@ -124,6 +125,17 @@ def remove(name: Name) -> None:
 
     commands.forget(Settings.from_environment(), name)
     typer.echo(f"{name} is forgotten.")
+
+
+@app.command("expel", epilog="\b\nExample:\n  slimcast devices expel cam1")
+def expel(name: Name) -> None:
+    """Shut a device out: it comes back only with a new code. What it ran stays in the history."""
+    from slimcast.fleet import commands
+
+    left = commands.expel(Settings.from_environment(), name)
+    typer.echo(f"{name} is expelled. To let it in again: slimcast devices enrol {name}")
+    for sentence in left:
+        typer.echo(sentence, err=True)
 
 
 def alerts(

@@ -45,6 +45,9 @@ def start(
     max_failed: Annotated[
         float, typer.Option(help="Share that may refuse it, roll back or become unhealthy, 0 to 1.")
     ] = 0.1,
+    max_errors: Annotated[
+        int, typer.Option(min=0, max=15, help="Error events that a device may send before it has failed.")
+    ] = 3,
     revert: Annotated[
         bool, typer.Option(help="Give devices their former model back when it halts by itself.")
     ] = True,
@@ -60,6 +63,7 @@ def start(
         patience_s=patience,
         min_success=min_success,
         max_failed=max_failed,
+        max_errors=max_errors,
         revert=revert,
     )
     wish = rollout_start.RolloutWish(

@@ -10,10 +10,12 @@ import threading
 import time
 from typing import IO
 
+from slimcast import embedded_broker
+from slimcast.embedded_broker import HOST, PORT_TAKEN
 from slimcast.errors import FleetError
-from slimcast.fleet import broker_process
-from slimcast.fleet.broker_process import HOST, PORT_TAKEN
+from slimcast.fleet.admission import embedded_users
 from slimcast.settings import Settings
+from slimcast_edge.wire import client_id
 
 START_TIMEOUT_S = 60.0
 MAX_RESTART_DELAY_S = 10.0
@@ -26,6 +28,7 @@ class EmbeddedBroker:
 
     def __init__(self, settings: Settings) -> None:
         self._port = settings.broker_port
+        self._doorkeeper = (str(embedded_users(settings).path), client_id(settings.site, ""))
         self._log_file = settings.logs_folder / "broker.log"
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
@@ -73,9 +76,8 @@ class EmbeddedBroker:
             if self._stopping.is_set():
                 return
             process = subprocess.Popen(
-                # By its path, so that it does not load the rest of `slimcast.fleet` (the store, for one);
-                # -P keeps this folder's file names from standing in for other people's modules.
-                [sys.executable, "-P", broker_process.__file__, str(self._port)],
+                # -P keeps the current folder's files from standing in for other people's modules.
+                [sys.executable, "-P", "-m", embedded_broker.__name__, str(self._port), *self._doorkeeper],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
 from slimcast.errors import FleetError
-from slimcast.fleet import rollbacks
+from slimcast.fleet import expulsion, rollbacks
 from slimcast.fleet.benchmarks import BenchmarkPlan, measure_models
 from slimcast.fleet.board import last_heard
 from slimcast.fleet.hub import FleetHub
@@ -99,6 +99,24 @@ def forget(settings: Settings, name: str) -> None:
             hub.forget(name)
         with suppress(FleetError) if heard else nullcontext():
             store.devices.remove(name)
+
+
+def expel(settings: Settings, name: str) -> list[str]:
+    """Take a device out of the lab; return what is left to do, in sentences.
+
+    Raises:
+        FleetError: no device can have that name, or a file cannot be written.
+    """
+
+    def clear(device: str) -> None:
+        with connected(settings) as (hub, _):
+            hub.turn_out(device)
+
+    store = Store.open(settings)
+    try:
+        return expulsion.expel(settings, store, name, clear)
+    finally:
+        store.close()
 
 
 @contextmanager

@@ -4,22 +4,22 @@ A code is a file in the studio's home: whoever makes it, page or command line, t
 for minutes, is used once, and ends after five wrong proofs.
 """
 
-import contextlib
 import json
 import secrets
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slimcast.errors import EnrolmentRefused, FleetError
+from slimcast.fleet.admission import broker_users
 from slimcast.fleet.keys import studio_key
-from slimcast.fleet.mosquitto import BrokerFolder
-from slimcast.fleet.mosquitto.config import STUDIO
+from slimcast.fleet.mosquitto import STUDIO
 from slimcast.settings import Settings
 from slimcast_edge.errors import SettingsError, SignatureError, WireError
 from slimcast_edge.exchange import MAX_REQUEST_BYTES, Code, Request, StudioSide, Welcome, new_code
@@ -59,10 +59,18 @@ class NewCode:
 
 
 class EnrolmentDesk:
-    """Makes codes and answers requests. `clock` returns Unix time in seconds."""
+    """Makes codes and answers requests.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self._settings, self._clock = settings, clock
+    `clock` returns Unix time in seconds. `readmit` is told the name of each device that has enrolled.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        readmit: Callable[[str], object] = lambda _device: None,
+    ) -> None:
+        self._settings, self._clock, self._readmit = settings, clock, readmit
         self._folder = settings.home / "enrolment"
         self._attempts: OrderedDict[str, deque[float]] = OrderedDict()
         self._all: deque[float] = deque()
@@ -121,7 +129,16 @@ class EnrolmentDesk:
                 raise FleetError(str(error)) from error
             if not self._end(request.id):  # another process has just used it
                 raise EnrolmentRefused(403, "This code has been used.")
+            self._readmit(ticket.device)
             return answer
+
+    def end_codes(self, device: str) -> None:
+        """End the open codes for a device."""
+        for path in self._folder.glob("*.json"):
+            with suppress(FleetError):
+                ticket = self._read(path.stem)
+                if ticket is None or ticket.device == device:
+                    self._end(path.stem)
 
     def _welcome(self, device: str) -> Welcome:
         settings = self._settings
@@ -138,9 +155,10 @@ class EnrolmentDesk:
             ca=trusted,
             only_here=not settings.broker_url,
         )
-        if settings.broker_folder is None or not settings.broker_url:
+        users = broker_users(settings)
+        if users is None:
             return welcome
-        admitted = BrokerFolder(settings.broker_folder).admit(device)
+        admitted = users.admit(device)
         return welcome.model_copy(
             update={
                 "user": admitted.user,
@@ -198,7 +216,7 @@ class EnrolmentDesk:
             raise FleetError(f"The code could not be kept in {self._folder}: {error}.") from error
 
     def _end(self, code_id: str) -> bool:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._path(code_id).unlink()
             return True
         return False

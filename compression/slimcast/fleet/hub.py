@@ -8,6 +8,8 @@ from slimcast.errors import FleetError
 from slimcast.fleet.arrivals import Arrivals, Desks
 from slimcast.fleet.board import Board, last_heard
 from slimcast.fleet.chunk_server import ChunkServer
+from slimcast.fleet.clearings import Clearings
+from slimcast.fleet.fresh import FreshSet
 from slimcast.fleet.inbox import Inbox
 from slimcast.fleet.keys import key_change, other_keys, studio_key
 from slimcast.fleet.line import Line
@@ -18,7 +20,7 @@ from slimcast.fleet.records import Device, FramePacket
 from slimcast.fleet.replies import Replies
 from slimcast.fleet.snapshots import SnapshotShelf
 from slimcast.fleet.viewers import FrameCallback, ResultCallback, Viewers
-from slimcast.fleet.withdrawal import WithdrawnNow, check_allowed
+from slimcast.fleet.withdrawal import check_allowed
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_edge import wire
@@ -27,6 +29,7 @@ from slimcast_edge.wire import Address, topic
 COMMANDS = tuple(
     name.removeprefix("cmd/") for name, info in wire.TOPICS.items() if info.payload is wire.Command
 )
+CLEAR_TIMEOUT_S = 5.0
 RETAINED = tuple(suffix for suffix, info in wire.TOPICS.items() if info.retained)
 
 
@@ -44,7 +47,9 @@ class FleetHub:
         self._board, self._replies = Board(self._site, self._counters), Replies()
         self._frames: dict[str, FramePacket] = {}
         self._snapshots = SnapshotShelf()
-        self._withdrawn = WithdrawnNow(store)
+        self._withdrawn = FreshSet(lambda: [one.artifact for one in store.withdrawals.all()])
+        self._clearings = Clearings()
+        self._expelled = FreshSet(store.expulsions.names)
         key = studio_key(settings)
         self.public_key = key.public_key()
         self._orders = OrderBook(
@@ -225,10 +230,32 @@ class FleetHub:
         known = self._board.find(device)
         if known is not None and known.online:
             raise FleetError(f"{device} is online. Stop its client first, or it is back within seconds.")
+        self._clear(device)
+
+    def turn_out(self, device: str) -> None:
+        """Delete all that is known of a device that the store says is expelled, and hear it no more.
+
+        Raises:
+            FleetError: the broker is away; what it retains goes when it is back.
+        """
+        self._expelled.forget()
+        self._line.check()
+        self._clear(device)
+        self._frames.pop(device, None)
+
+    def readmit(self, device: str) -> None:
+        """Hear a device again that was expelled and has enrolled anew."""
+        self._store.expulsions.remove(device)
+        self._expelled.forget()
+
+    def _clear(self, device: str) -> None:
+        self._clearings.expect(device, RETAINED)
         for suffix in RETAINED:
             self._line.send(topic(self._site, device, suffix), b"")
-            # The broker says so, too; but whoever has asked should see it done.
-            self._arrivals.on_cleared(Address(site=self._site, device=device, suffix=suffix))
+        if not self._clearings.wait(device, CLEAR_TIMEOUT_S):
+            raise FleetError(
+                f"The broker has not said that it has deleted what it keeps of {device}. Try again."
+            )
 
     def renew_order(self, device: str) -> int:
         """Give a device its order once more, with what the studio has to say of its keys; as `set_stream`."""
@@ -286,7 +313,16 @@ class FleetHub:
         return self._measuring.measure(target, what, self._store.artifacts.size, timeout_s)
 
     def _on_message(self, address: Address, data: bytes) -> None:
+        if not data:
+            self._expelled.forget()  # another process may just be expelling it
+        elif address.device in self._expelled:
+            self._counters["dropped_expelled"] += 1
+            if address.suffix in RETAINED:
+                self._line.offer(topic(self._site, address.device, address.suffix), b"")
+            return
         self._inbox.on_message(address, data)
+        if not data:
+            self._clearings.heard(address.device, address.suffix)
 
     def _on_connect(self) -> None:
         self._publisher.connected()

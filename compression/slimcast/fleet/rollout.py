@@ -63,9 +63,8 @@ def halt(rollout: Rollout, devices: Devices, now: float, *, reason: str, revert:
     )
 
 
-def yield_to(rollout: Rollout, names: Collection[str], newer: str, now: float) -> Rollout:
-    """Give the devices of these names up to a newer roll-out."""
-    why = f"Roll-out {newer} has taken its place."
+def give_up(rollout: Rollout, names: Collection[str], why: str, now: float) -> Rollout:
+    """Look after the devices of these names no longer."""
     devices = tuple(
         _to(d, _S.REPLACED, now, why) if d.name in names and d.step in _MINE else d for d in rollout.devices
     )

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -36,8 +36,8 @@ class Hub(Protocol):
 class RolloutDriver:
     """One turn for each call of `tick`. Of two drivers on one store, each change is made by one of them."""
 
-    def __init__(self, hub: Hub, rollouts: Rollouts) -> None:
-        self._hub, self._rollouts = hub, rollouts
+    def __init__(self, hub: Hub, rollouts: Rollouts, expelled: Callable[[], Collection[str]] = tuple) -> None:
+        self._hub, self._rollouts, self._expelled = hub, rollouts, expelled
 
     def tick(self, devices: Mapping[str, Device], now: float) -> None:
         """Look after all roll-outs; `now` is a Unix time, s.
@@ -58,7 +58,9 @@ class RolloutDriver:
     ) -> Rollout:
         for other in newer:
             if other.state is RolloutState.RUNNING:
-                rollout = machine.yield_to(rollout, {d.name for d in other.devices}, other.id, now)
+                why = f"Roll-out {other.id} has taken its place."
+                rollout = machine.give_up(rollout, {d.name for d in other.devices}, why, now)
+        rollout = machine.give_up(rollout, self._expelled(), "It has been expelled.", now)
         rollout = machine.advance(_asked(rollout, devices, now), devices, now)
         deadline = time.monotonic() + SENDING_S
         for order in machine.orders_due(rollout, now)[:SENDS_AT_ONCE]:

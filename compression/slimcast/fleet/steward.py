@@ -103,7 +103,7 @@ def make_steward(settings: Settings, hub: FleetHub, store: Store) -> Steward:
         hub,
         [
             DeviceKeeper(store.devices, store.device_log),
-            RolloutDriver(hub, store.rollouts),
+            RolloutDriver(hub, store.rollouts, store.expulsions.names),
             Reconciler(hub),
             LabelKeeper(store.device_log),
             AlertKeeper(store, limits),

@@ -1,35 +1,10 @@
-"""Withdrawn artifacts, as the hub asks for them: at each chunk, so not of the database each time."""
+"""Withdrawn artifacts: refused to who wants to publish them, and found on devices."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from slimcast.errors import FleetError, StoreError
+from slimcast.errors import FleetError
 from slimcast.fleet.records import Device
-from slimcast.fleet_records import Withdrawal
 from slimcast.store import Store
-
-FRESH_S = 1.0
-"""How long an answer is used again: another process may withdraw an artifact meanwhile."""
-
-
-class WithdrawnNow:
-    """The withdrawn artifacts, as of a second ago at most."""
-
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock = store, clock
-        self._known: dict[str, Withdrawal] = {}
-        self._read_at = float("-inf")
-
-    def __contains__(self, artifact: str) -> bool:
-        """Return whether an artifact is withdrawn. While the database is away, the last answer stands."""
-        now = self._clock()
-        if now - self._read_at > FRESH_S:
-            try:
-                self._known = {one.artifact: one for one in self._store.withdrawals.all()}
-            except StoreError:
-                return artifact in self._known
-            self._read_at = now
-        return artifact in self._known
 
 
 def check_allowed(store: Store, artifact: str) -> None:

@@ -12,7 +12,7 @@ from slimcast.fleet_records import Baseline, KnownDevice, label_problems
 from slimcast.store import tables
 from slimcast.store.database import Database
 
-_OF_A_DEVICE = (tables.device_history, tables.label_counts, tables.alerts)
+_OF_NOW = (tables.label_counts, tables.alerts)
 t = tables.devices
 
 
@@ -80,9 +80,16 @@ class Devices:
         Raises:
             FleetError: it has never been seen.
         """
+        self._drop(name, tables.device_history, *_OF_NOW)
+
+    def expel(self, name: str) -> None:
+        """Forget a device, but keep what it ran; else like `remove`."""
+        self._drop(name, *_OF_NOW)
+
+    def _drop(self, name: str, *of_it: tables.Table) -> None:
         with self._database.writing() as connection:
             self._find(connection, name)
-            for table in _OF_A_DEVICE:
+            for table in of_it:
                 mine = (table.c.site == self._site, table.c.device == name)
                 connection.execute(delete(table).where(*mine))
             connection.execute(delete(t).where(*self._here(name)))

@@ -20,6 +20,7 @@ from slimcast.store.benchmarks import Benchmarks
 from slimcast.store.database import Database
 from slimcast.store.device_log import DeviceLog
 from slimcast.store.devices import Devices
+from slimcast.store.expulsions import Expulsions
 from slimcast.store.rollouts import Rollouts
 from slimcast.store.run_list import RunList
 from slimcast.store.searches import Searches
@@ -37,7 +38,7 @@ class Store:
     interrupted meanwhile, and perhaps started it again, the late writer is refused.
 
     Attributes:
-        devices, device_log, alerts, rollouts: what lasts of the fleet of one site.
+        devices, device_log, alerts, rollouts, expulsions: what lasts of the fleet of one site.
     """
 
     def __init__(self, database: Database, artifacts: ArtifactFiles, site: str) -> None:
@@ -48,7 +49,7 @@ class Store:
         self.benchmarks = Benchmarks(database)
         self.devices, self.device_log = Devices(database, site), DeviceLog(database, site)
         self.alerts, self.rollouts = Alerts(database, site), Rollouts(database, site)
-        self.withdrawals = Withdrawals(database)
+        self.withdrawals, self.expulsions = Withdrawals(database), Expulsions(database, site)
         self._claims: dict[str, str] = {}
 
     @classmethod

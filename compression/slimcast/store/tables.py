@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The newest migration: a database that is there already is opened without loading Alembic."""
 
 VERSION_TABLE = "slimcast_version"
@@ -258,6 +258,14 @@ rollout_devices = Table(
     Column("strikes", Integer, nullable=False),
     Column("heard_at", Double, nullable=False),
     Column("active_at", Double, nullable=False),
+)
+
+expulsions = Table(
+    "expulsion",
+    metadata,
+    Column("site", String(64), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("at", Double, nullable=False),
 )
 
 withdrawals = Table(

@@ -41,6 +41,7 @@ from slimcast_edge.wire import (
     Status,
     Telemetry,
     ViewLease,
+    client_id,
     decode,
 )
 
@@ -81,7 +82,7 @@ class Client:
         self._benchmark = Benchmark(settings.runtime_choice)
         self._connection = Connection(
             settings.broker_address(),
-            f"slimcast-{settings.site}-{settings.device}",
+            client_id(settings.site, settings.device),
             site=settings.site,
             subscriptions=[self._topic("desired"), self._topic("status"), self._topic("cmd/+")],
             on_message=self._on_message,

@@ -53,7 +53,17 @@ from slimcast_edge.wire.state import (
     StreamSettings,
     Want,
 )
-from slimcast_edge.wire.topics import TOPICS, Address, Suffix, TopicInfo, blob_topic, parse_topic, root, topic
+from slimcast_edge.wire.topics import (
+    TOPICS,
+    Address,
+    Suffix,
+    TopicInfo,
+    blob_topic,
+    client_id,
+    parse_topic,
+    root,
+    topic,
+)
 
 __all__ = [
     "CHUNK_BYTES",
@@ -102,6 +112,7 @@ __all__ = [
     "blob_topic",
     "canonical_json",
     "check_size",
+    "client_id",
     "decode",
     "parse_topic",
     "root",

@@ -106,6 +106,11 @@ def blob_topic(site: str, sha256: str, chunk: int | Literal["+"]) -> str:
     return f"{root(site)}/blob/{sha256}/{chunk}"
 
 
+def client_id(site: str, device: str) -> str:
+    """Return the name under which a device connects to the broker."""
+    return f"slimcast-{site}-{device}"
+
+
 def parse_topic(text: str) -> Address:
     """Take a topic apart.
 

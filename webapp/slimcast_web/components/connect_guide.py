@@ -4,7 +4,7 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast_web.components import notices
-from slimcast_web.services import figures, fleet
+from slimcast_web.services import figures, fleet, qr
 from slimcast_web.services.fleet import Connect
 from slimcast_web.services.studio import Studio
 
@@ -22,8 +22,11 @@ def enrol(studio: Studio) -> None:
     except SlimcastError as error:
         notices.error(error)
         return
-    st.code(made.command(fleet.studio_address(st.context.url, studio)), language="bash", wrap_lines=True)
-    st.caption(
+    command = made.command(fleet.studio_address(st.context.url, studio))
+    text, picture = st.columns([3, 1], vertical_alignment="top")
+    text.code(command, language="bash", wrap_lines=True)
+    picture.image(qr.svg(command), caption="The command as a QR code", width=180)
+    text.caption(
         f"Run this on the camera's machine before {figures.clock(made.expires_at)}. The code works once; it "
         "gives the camera the studio's key, the broker's address and, where the studio keeps any, a password."
     )

@@ -32,7 +32,7 @@ def show(device: Device, passed: list[DeviceState]) -> None:
                 )
         _about(device)
         if device.reported is not None:
-            _deployment(device.reported, passed)
+            _deployment(device, device.reported, passed)
         _telemetry(device)
 
 
@@ -45,12 +45,12 @@ def _about(device: Device) -> None:
     st.text(f"{about.hardware} · {about.camera} camera · {about.runtime}, {threads}")
 
 
-def _deployment(reported: Reported, passed: list[DeviceState]) -> None:
+def _deployment(device: Device, reported: Reported, passed: list[DeviceState]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(reported.state.value.replace("_", " "), color=COLOURS[reported.state])
         st.text(reported.active_name or "no model yet")
     if reported.state is DeviceState.DOWNLOADING:
-        st.progress(reported.progress, text=f"{reported.progress * 100:.0f} % downloaded")
+        st.progress(reported.progress, text=fleet.arrived(device))
     if not reported.state.is_settled() or len(passed) > 1:
         st.caption(_path(reported.state, passed))
     if reported.message:

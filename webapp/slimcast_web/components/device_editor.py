@@ -22,6 +22,7 @@ def show(studio: Studio) -> None:
         _table(studio, known)
         _roll_back(studio)
         _remove(studio, [device.name for device in known])
+        _expel(studio, [device.name for device in known])
 
 
 def _table(studio: Studio, known: list[KnownDevice]) -> None:
@@ -80,6 +81,29 @@ def _remove(studio: Studio, names: list[str]) -> None:
             notices.error(error)
         else:
             st.rerun()
+
+
+def _expel(studio: Studio, names: list[str]) -> None:
+    choice, button = st.columns([4, 2], vertical_alignment="bottom")
+    name = choice.selectbox("Expel a device that was lost or stolen", names, index=None, key="device-expel")
+    with button.popover("Expel", disabled=name is None, icon=":material/block:", width="stretch"):
+        st.text(
+            f"{name} loses its user at the broker and its orders at once, and is heard no more. It comes "
+            "back only when it is enrolled with a new code. What it ran stays in the history."
+        )
+        wanted = st.button(f"Expel {name}", type="primary", icon=":material/block:", key="device-expel-sure")
+    if not wanted or name is None:
+        return
+    try:
+        left = registry.expel(studio, name)
+    except SlimcastError as error:
+        notices.error(error)
+        return
+    if not left:
+        st.rerun()
+    st.success(f"{name} is expelled.", icon=":material/block:")
+    for sentence in left:
+        st.warning(sentence)
 
 
 def known_row(device: KnownDevice) -> tuple[str, ...]:

@@ -103,7 +103,10 @@ def _limits() -> dict[str, object]:
             "or its frames a second fall below, % of before", 0, 100, round(_DEFAULT.min_fps_share * 100),
             key="rollout-fps",
         )  # fmt: skip
-        st.caption("So has one that refuses the model, rolls back, or sends more than three errors.")
+        errors = one.number_input(
+            "or sends more errors than", 0, 15, _DEFAULT.max_errors, 1, key="rollout-errors"
+        )
+        st.caption("So has one that refuses the model or rolls back.")
     return {
         "stages": stages,
         "watch_s": watch_s,
@@ -113,4 +116,5 @@ def _limits() -> dict[str, object]:
         "max_failed": failed / 100,
         "max_latency_factor": slower,
         "min_fps_share": fps / 100,
+        "max_errors": errors,
     }

@@ -29,7 +29,7 @@ def show(studio: Studio) -> None:
             if rollout.reason:
                 st.text(rollout.reason)
             _buttons(studio, rollout)
-            _devices(rollout)
+            _devices(studio, rollout)
 
 
 def _head(rollout: Rollout) -> None:
@@ -60,15 +60,17 @@ def _button(studio: Studio, rollout: Rollout, what: str, label: str, icon: str) 
             notices.error(error)
 
 
-def _devices(rollout: Rollout) -> None:
+def _devices(studio: Studio, rollout: Rollout) -> None:
     panel = st.expander("By device", key=f"rollout-devices-{rollout.id}", on_change="rerun")
     if panel.open:
+        arrived = rollouts.arrived(studio, rollout)
         panel.dataframe(
             [
                 {
                     "device": device.name,
                     "stage": device.stage + 1,
                     "step": device.step.value.replace("_", " "),
+                    "arrived": arrived.get(device.name, ""),
                     "why": device.message,
                     "since": figures.clock(device.at) if device.at else "",
                 }

@@ -12,6 +12,7 @@ from slimcast.fleet_records import Withdrawal
 from slimcast.records import Run, Variant
 from slimcast_edge.signing import fingerprint, public_key_to_text
 from slimcast_edge.wire import DeviceState
+from slimcast_web.services import figures
 from slimcast_web.services.studio import Studio
 
 COMMAND_TIMEOUT_S = 10.0
@@ -132,6 +133,18 @@ def rollback(studio: Studio, device: str) -> None:
     reply = studio.hub.command(device, "rollback", {}, COMMAND_TIMEOUT_S)
     if not reply.ok:
         raise FleetError(f"{device} did not roll back: {reply.error or 'it gave no reason'}")
+
+
+def arrived(device: Device) -> str:
+    """Return how much of the ordered model a device has, as it reports: ``3.10 MB of 14.0 MB (22 %)``."""
+    reported, order = device.reported, device.desired
+    if reported is None:
+        return ""
+    share = f"{reported.progress * 100:.0f} %"
+    if order is None or order.artifact is None or order.revision != reported.revision:
+        return share  # of which order it speaks is not known here
+    total = order.artifact.size_bytes
+    return f"{figures.size(round(reported.progress * total))} of {figures.size(total)} ({share})"
 
 
 def passed(studio: Studio, device: Device) -> list[DeviceState]:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from slimcast.errors import FleetError
-from slimcast.fleet import rollbacks
+from slimcast.fleet import expulsion, rollbacks
 from slimcast.fleet.selection import select
 from slimcast.fleet_records import HistoryEntry, KnownDevice
 from slimcast_web.services.studio import Studio
@@ -39,6 +39,16 @@ def remove(studio: Studio, name: str) -> None:
     studio.hub.forget(name)
     with suppress(FleetError):  # the steward may not have noted it yet
         studio.store.devices.remove(name)
+
+
+def expel(studio: Studio, name: str) -> list[str]:
+    """Shut a device out until it is enrolled anew; return what is left to do, in sentences.
+
+    Raises:
+        FleetError: a file cannot be written. StoreError: the store cannot be used.
+
+    """
+    return expulsion.expel(studio.settings, studio.store, name, studio.hub.turn_out)
 
 
 def roll_back(studio: Studio, to: list[str]) -> dict[str, str]:

@@ -5,7 +5,8 @@ import time
 from slimcast.fleet import rollout_start
 from slimcast.fleet.rollout_start import RolloutWish
 from slimcast.fleet_records import Rollout, RolloutState, RolloutStep
-from slimcast_web.services import figures
+from slimcast_edge.wire import DeviceState
+from slimcast_web.services import figures, fleet
 from slimcast_web.services.studio import Studio
 
 SHOWN_AFTER_END = 3
@@ -37,6 +38,21 @@ def shown(studio: Studio) -> list[Rollout]:
     newest = studio.store.rollouts.newest(20)
     ended = [rollout for rollout in newest if not rollout.state.is_open()][:SHOWN_AFTER_END]
     return [rollout for rollout in newest if rollout.state.is_open() or rollout in ended]
+
+
+def arrived(studio: Studio, rollout: Rollout) -> dict[str, str]:
+    """Return how much of the model has arrived at those devices of a roll-out that download it now."""
+    names = {device.name for device in rollout.devices}
+    return {
+        device.name: fleet.arrived(device)
+        for device in studio.hub.devices()
+        if device.name in names
+        and device.reported is not None
+        and device.reported.state is DeviceState.DOWNLOADING
+        and device.desired is not None
+        and device.desired.artifact is not None
+        and device.desired.artifact.sha256 == rollout.artifact
+    }
 
 
 def request(studio: Studio, rollout_id: str, what: str) -> None:

@@ -61,7 +61,7 @@ class Studio:
         """Make what reads from the parts."""
         self.history = StateHistory(self.hub)
         self.events = EventReader(self.store)
-        self.enrolment = EnrolmentDesk(self.settings)
+        self.enrolment = EnrolmentDesk(self.settings, readmit=self.hub.readmit)
         self.variants = VariantReader(self.store)
         self.searches = SearchProcesses(self.settings, self.store)
         self.steward = make_steward(self.settings, self.hub, self.store)

@@ -1,5 +1,6 @@
 """Mosquitto's configuration and the rights of each role, derived from the topics of the wire."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -13,6 +14,7 @@ _SHOWN_AT_HOME = ("status", "summary", "frame")
 MESSAGE_BYTES = 1_000_000
 """Frames have at most 900 kB and chunks 128 KiB; nothing larger is ours."""
 QUEUED_MESSAGES = 1000
+_DENIED = "\n# Expelled devices.\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,19 @@ def render_acl(site: str) -> str:
         f"topic readwrite {root}/#",
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_denied(acl: str, names: Iterable[str]) -> str:
+    """Return the text of an ACL file in which just these users may do nothing, whatever a pattern says."""
+    kept = acl.partition(_DENIED)[0]
+    blocks = [f"\nuser {name}\ntopic deny #\n" for name in sorted(names)]
+    return kept + _DENIED * bool(blocks) + "".join(blocks)
+
+
+def denied(acl: str) -> list[str]:
+    """Return the users that may do nothing by an ACL file's text."""
+    lines = acl.partition(_DENIED)[2].splitlines()
+    return [line.removeprefix("user ") for line in lines if line.startswith("user ")]
 
 
 def _filter(row: wire.TopicInfo) -> str:

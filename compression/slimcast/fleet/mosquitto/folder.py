@@ -4,7 +4,8 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +17,19 @@ from slimcast.fleet.mosquitto.certificates import (
     issue_server,
     make_authority,
 )
-from slimcast.fleet.mosquitto.config import HOME_ASSISTANT, STUDIO, BrokerPlan, render_acl, render_config
-from slimcast.fleet.mosquitto.passwords import PasswordFile
+from slimcast.fleet.mosquitto.config import (
+    HOME_ASSISTANT,
+    STUDIO,
+    BrokerPlan,
+    denied,
+    render_acl,
+    render_config,
+    with_denied,
+)
+from slimcast.passwords import PasswordFile
 
+RELOAD_S = 0.3
+"""More than Mosquitto takes to read its files."""
 RENEW_DAYS = 30
 """A certificate of the broker that ends sooner is renewed when the folder is written again."""
 
@@ -46,24 +57,35 @@ class BrokerFolder:
         Raises:
             FleetError: the name is the studio's own or cannot be one, or a file cannot be read or changed.
         """
-        if device in {STUDIO, HOME_ASSISTANT}:
-            raise FleetError(f"No device can be named {device!r}: it would have the {device}'s rights.")
+        _check_is_device(device)
         if self.passwords.path.exists():
             password = self.passwords.give(device)
+            self._deny(lambda names: names - {device})
             self.reload()
             return Admission(user=device, password=password)
+        if device in self.denied():
+            raise FleetError(
+                f"{device!r} was expelled, and its certificate is still valid: it would come in again with "
+                "that name. Give the device another one."
+            )
         certificate, key = self.client_certificate(device)
         return Admission(certificate=certificate.read_text(), private_key=key.read_text())
 
     def expel(self, device: str) -> bool:
-        """Take a device's password away; return whether it had one. A connection that is open stays so.
+        """Take a device's password and all its rights away; return whether the broker could be told.
 
         Raises:
-            FleetError: the file cannot be changed.
+            FleetError: the name is the studio's own, or a file cannot be changed.
         """
-        removed = device != STUDIO and self.passwords.remove(device)
-        self.reload()
-        return removed
+        _check_is_device(device)
+        if self.passwords.path.exists():
+            self.passwords.remove(device)
+        self._deny(lambda names: names | {device})  # a connection that is open, or a certificate, has no use
+        return self.reload()
+
+    def denied(self) -> set[str]:
+        """Return the devices that have been expelled."""
+        return set(denied(self._acl()))
 
     def reload(self) -> bool:
         """Have the broker read its files again; return whether it could be told (same machine and user)."""
@@ -71,9 +93,17 @@ class BrokerFolder:
             pid = int((self.folder / "run" / "mosquitto.pid").read_text())
             # The number may have gone to another process since.
             if Path(f"/proc/{pid}/comm").read_text().strip() == "mosquitto":
+                self._wait_turn()
                 os.kill(pid, signal.SIGHUP)
                 return True
         return False
+
+    def _wait_turn(self) -> None:
+        """Leave time between two signals: Mosquitto forgets one that comes while it reads."""
+        mark = self.folder / ".reloaded"
+        if mark.exists():
+            time.sleep(min(max(0.0, mark.stat().st_mtime + RELOAD_S - time.time()), RELOAD_S))
+        mark.touch()
 
     def client_certificate(self, name: str) -> tuple[Path, Path]:
         """Make a certificate and key for a device (or the studio) in ``clients/``; return their paths.
@@ -91,6 +121,21 @@ class BrokerFolder:
         except OSError as error:
             raise FleetError(f"The certificate of {name!r} cannot be written: {error}.") from error
         return certificate, key
+
+    def _deny(self, change: Callable[[set[str]], set[str]]) -> None:
+        now = change(before := self.denied())
+        if now != before:
+            try:
+                _write(self.folder / "acl", with_denied(self._acl(), now).encode(), 0o644)
+            except OSError as error:
+                raise FleetError(f"The broker's rights cannot be changed: {error}.") from error
+
+    def _acl(self) -> str:
+        path = self.folder / "acl"
+        try:
+            return path.read_text(encoding="utf-8") if path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise FleetError(f"The broker's rights {path} cannot be read: {error}.") from error
 
     def _authority(self) -> Issued:
         key = self.folder / "ca-key.pem"
@@ -117,7 +162,7 @@ def write_folder(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> Broker
         if plan.reloadable:
             (folder / "run").mkdir(exist_ok=True)
             (folder / "run").chmod(0o1777)  # the broker writes its number there, under whatever user it runs
-        _write(folder / "acl", render_acl(plan.site).encode(), 0o644)
+        _write(folder / "acl", with_denied(render_acl(plan.site), broker.denied()).encode(), 0o644)
         _write(folder / "mosquitto.conf", render_config(plan).encode(), 0o644)
         if plan.tls:
             _certify(folder, hosts)
@@ -130,6 +175,11 @@ def write_folder(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> Broker
     except OSError as error:
         raise FleetError(f"The broker's folder {folder} cannot be written: {error}.") from error
     return broker
+
+
+def _check_is_device(name: str) -> None:
+    if name in {STUDIO, HOME_ASSISTANT}:
+        raise FleetError(f"No device can be named {name!r}: it would have the {name}'s rights.")
 
 
 def _certify(folder: Path, hosts: Sequence[str]) -> None:
