@@ -85,6 +85,12 @@ class EdgeSettings(BaseModel):
         default=False,
         description="Let those threads wait busily: a little faster with several, and hotter all the time.",
     )
+    build_s: float = Field(
+        default=1200.0,
+        ge=1,
+        le=86_400,
+        description="How long a provider that compiles a new model first (TensorRT) may take for it, s.",
+    )
     max_latency_ms: float | None = Field(
         default=None, gt=0, description="A new model that takes longer for one image is refused, ms."
     )

@@ -200,7 +200,9 @@ class Client:
 
         settings = self._settings
         self._keys = self._open_keys()
-        self._trial = TrialProcess(settings.runtime_choice, max_latency_ms=settings.max_latency_ms)
+        self._trial = TrialProcess(
+            settings.runtime_choice, max_latency_ms=settings.max_latency_ms, build_s=settings.build_s
+        )
         return Machine(
             folder=self._folder,
             host=self._host,
@@ -255,7 +257,9 @@ class Client:
             folder=self._folder.folder / "comparing",
             models=self._folder.model_path,
             # It is never put to work, so it may be slower than what may be.
-            trial=lambda: TrialProcess(self._settings.runtime_choice, max_latency_ms=None),
+            trial=lambda: TrialProcess(
+                self._settings.runtime_choice, max_latency_ms=None, build_s=self._settings.build_s
+            ),
             options=self._deploy_options(),
         )
         return Comparing(place, self._host, judge, self._engine)

@@ -8,20 +8,37 @@ import threading
 from pathlib import Path
 
 from slimcast_edge.deploy.port import TrialPassed
+from slimcast_edge.deploy.trial import BUILT
 from slimcast_edge.errors import ArtifactError, Refusal
 from slimcast_edge.runtime import RuntimeChoice
 
+_START_S = 60.0
+"""For starting Python and importing, on the slowest board."""
+
 
 class TrialProcess:
-    """Runs trials one at a time. `stop` kills the one that runs."""
+    """Runs trials one at a time. `stop` kills the one that runs.
+
+    Args:
+        choice: what executes the model.
+        max_latency_ms: a model that takes longer for one image has failed.
+        build_s: how long a provider that compiles models (TensorRT) may take for that.
+        timeout_s: how long all else may take.
+
+    """
 
     def __init__(
-        self, choice: RuntimeChoice, *, max_latency_ms: float | None, timeout_s: float = 120.0
+        self,
+        choice: RuntimeChoice,
+        *,
+        max_latency_ms: float | None,
+        build_s: float = 120.0,
+        timeout_s: float = 120.0,
     ) -> None:
-        self._options = choice.arguments()
+        self._options = [*choice.arguments(), "--build-s", str(build_s), "--limit-s", str(timeout_s)]
         if max_latency_ms is not None:
             self._options += ["--max-latency-ms", str(max_latency_ms)]
-        self._timeout_s = timeout_s
+        self._build_s, self._timeout_s = build_s, timeout_s
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
@@ -42,15 +59,26 @@ class TrialProcess:
             )
         with self._process as process:
             try:
-                out, problems = process.communicate(timeout=self._timeout_s)
+                # It ends itself in time, unless it hangs before it has set its clock.
+                out, problems = process.communicate(timeout=self._build_s + self._timeout_s + _START_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise ArtifactError(
-                    Refusal.LOADER_FAILED, f"The model did not get ready within {self._timeout_s:.0f} s."
-                ) from None
+                raise self._too_late(BUILT) from None
             finally:
                 self._process = None
+        if process.returncode == -signal.SIGALRM:
+            raise self._too_late(out)
         return _read(process.returncode, out, problems)
+
+    def _too_late(self, out: str) -> ArtifactError:
+        if BUILT in out.split() or self._build_s <= self._timeout_s:
+            text = f"The model did not get ready within {self._timeout_s:.0f} s."
+        else:
+            text = (
+                f"The model was not compiled within {self._build_s:.0f} s. Let `build_s` of this device's "
+                "settings be longer, or choose another `provider`."
+            )
+        return ArtifactError(Refusal.LOADER_FAILED, text)
 
     def stop(self) -> None:
         """Kill the trial that runs, and let none start any more."""

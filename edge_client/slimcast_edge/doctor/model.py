@@ -86,7 +86,10 @@ def _damaged(path: Path, active: ModelEntry) -> Finding | None:
 
 def _tried(path: Path, settings: EdgeSettings, name: str) -> Finding:
     trial = TrialProcess(
-        settings.runtime_choice, max_latency_ms=settings.max_latency_ms, timeout_s=TRIAL_LIMIT_S
+        settings.runtime_choice,
+        max_latency_ms=settings.max_latency_ms,
+        build_s=TRIAL_LIMIT_S,
+        timeout_s=TRIAL_LIMIT_S,
     )
     try:
         passed = trial(path)

@@ -29,6 +29,11 @@ class Attempt:
     helpers: tuple[str, ...] = ()
 
 
+def builds_engines(wanted: str, available: Sequence[str]) -> bool:
+    """Return whether a provider may come first that compiles a new model for minutes."""
+    return _TENSORRT in available and wanted in {"auto", "tensorrt"}
+
+
 def attempts(
     wanted: str, kind: NumericKind, *, available: Sequence[str], threads: int, cache: Path | None
 ) -> list[Attempt]:
