@@ -20,11 +20,12 @@ from slimcast_edge.bench import describe_machine, noise
 from slimcast_edge.camera import Frame
 from slimcast_edge.camera.pace import Pace
 from slimcast_edge.client.engine import Engine
-from slimcast_edge.client.loops import CameraLoop, InferLoop, Traffic
+from slimcast_edge.client.loops import CameraLoop, InferLoop, Source
+from slimcast_edge.client.traffic import Traffic
 from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.deploy.trial_process import TrialProcess
 from slimcast_edge.runtime import RuntimeChoice, open_runtime
-from slimcast_edge.slots import Slot
+from slimcast_edge.slots import Ring
 
 SWAPS = 3
 ROUNDS = 15
@@ -52,10 +53,11 @@ class Images:
 
 def run_loop(engine, images, fps, seconds, during=None):
     """Run the client's loop; return (number, monotonic s) of every result."""
-    slot, traffic, stopping, results = Slot(), Traffic(), threading.Event(), []
-    camera = CameraLoop(Images(images, fps), None, slot, engine, traffic, stopping)
+    frames, traffic, stopping, results = Ring(1), Traffic(), threading.Event(), []
+    source = Source(open=lambda: Images(images, fps))
+    camera = CameraLoop(source, frames.slots[0], engine, traffic, stopping)
     infer = InferLoop(
-        slot, engine, traffic, lambda item: results.append((item.frame.number, time.perf_counter()))
+        frames, engine, {"": traffic}, lambda item: results.append((item.frame.number, time.perf_counter()))
     )
     threads = [threading.Thread(target=infer.run), threading.Thread(target=camera.run)]
     for thread in threads:
@@ -64,7 +66,7 @@ def run_loop(engine, images, fps, seconds, during=None):
         during()
     time.sleep(seconds)
     stopping.set()
-    slot.close()
+    frames.close()
     for thread in threads:
         thread.join()
     return results

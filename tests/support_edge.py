@@ -153,10 +153,14 @@ class Studio:
             self.connection.publish(blob_topic(self.site, want.artifact, number), chunk)
 
 
-class Device:
-    """A real client process."""
+def _table(synthetic, own):
+    return own if "kind" in own else synthetic | own
 
-    def __init__(self, folder, broker_url, *, key="", camera_fps=30, **settings):
+
+class Device:
+    """A real client process. `cameras`: settings of each by name, over those of the synthetic one."""
+
+    def __init__(self, folder, broker_url, *, key="", camera_fps=30, cameras=None, **settings):
         self.folder, self.state_folder = folder, folder / "state"
         self.state_folder.mkdir(exist_ok=True)
         images = folder / "images"
@@ -166,8 +170,13 @@ class Device:
         values = {"device": "cam1", "broker": broker_url, "state_folder": str(self.state_folder)}
         values |= {"probation_s": 0.3, "probation_frames": 5, "telemetry_s": 0.2} | settings
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        lines += ["[camera]", 'kind = "synthetic"', f"source = {json.dumps(str(images))}"]
-        lines += [f"fps = {camera_fps}", "wait = true", "hold = 3", "width = 96", "height = 64"]
+        synthetic = {"kind": "synthetic", "source": str(images), "fps": camera_fps, "wait": True, "hold": 3}
+        synthetic |= {"width": 96, "height": 64}
+        tables = {"camera": synthetic}
+        if cameras is not None:
+            tables = {f"cameras.{name}": _table(synthetic, own) for name, own in cameras.items()}
+        for name, table in tables.items():
+            lines += [f"[{name}]", *(f"{option} = {json.dumps(value)}" for option, value in table.items())]
         self.config = folder / "edge.toml"
         self.config.write_text("\n".join(lines))
         if key:

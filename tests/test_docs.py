@@ -30,7 +30,7 @@ def test_protocol_page_lists_every_topic_with_its_facts():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 6 and cells[0].startswith("`"):
             name = cells[0].strip("`").removeprefix("<device>/")
-            rows["blob" if name.startswith("blob/") else name.removesuffix("/<id>")] = cells[2:5]
+            rows["blob" if name.startswith("blob/") else name.partition("/<")[0]] = cells[2:5]
     facts = {
         name: ["yes" if info.retained else "no", str(info.qos), str(info.max_bytes)]
         for name, info in wire.TOPICS.items()

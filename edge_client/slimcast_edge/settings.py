@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from slimcast_edge.broker_address import BrokerAccess, BrokerAddress, parse_url
-from slimcast_edge.camera import CAMERAS, CameraSettings
+from slimcast_edge.camera.configured import ONLY, ConfiguredCamera, configured, problems_of
 from slimcast_edge.errors import SettingsError
 from slimcast_edge.logs import LogFormat, LogLevel
 from slimcast_edge.runtime import RUNTIMES, RuntimeChoice
 from slimcast_edge.runtime.providers import PROVIDERS
-from slimcast_edge.wire import Name
+from slimcast_edge.wire import MAX_CAMERAS, CameraName, Name
 
 PREFIX = "SLIMCAST_EDGE_"
 KEY_FILE = "studio.pub"
@@ -73,6 +73,11 @@ class EdgeSettings(BaseModel):
     camera: dict[str, Any] = Field(
         default={"kind": "video"},
         description="Where frames come from: `kind`, and the settings of that kind.",
+    )
+    cameras: dict[CameraName, dict[str, Any]] = Field(
+        default={},
+        max_length=MAX_CAMERAS,
+        description="Several cameras in place of `camera`: for each name a table like that.",
     )
     runtime: str = Field(default="onnxruntime", description="What executes the model.")
     provider: str = Field(
@@ -183,11 +188,6 @@ class EdgeSettings(BaseModel):
             raise ValueError("'blob' is reserved")
         return value
 
-    @property
-    def camera_kind(self) -> str:
-        """Name of the kind of camera."""
-        return str(self.camera.get("kind", ""))
-
     def broker_address(self) -> BrokerAddress:
         """Return the broker, who this camera is there, and whom it trusts.
 
@@ -205,9 +205,14 @@ class EdgeSettings(BaseModel):
         )
         return access.address(self.broker)
 
-    def camera_settings(self) -> CameraSettings:
-        """Return the settings of the camera, typed by its kind."""
-        return _camera_settings(self.camera)
+    @property
+    def camera_tables(self) -> dict[str, dict[str, Any]]:
+        """The tables of all cameras by their names; the only one has none."""
+        return dict(self.cameras) or {ONLY: self.camera}
+
+    def all_cameras(self) -> tuple[ConfiguredCamera, ...]:
+        """Return every camera, typed by its kind."""
+        return tuple(configured(name, table) for name, table in self.camera_tables.items())
 
     @property
     def runtime_choice(self) -> RuntimeChoice:
@@ -231,7 +236,8 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
 
     Where file or environment name a broker, nothing of the enrolled one counts: its password is not theirs.
 
-    ``SLIMCAST_EDGE_CAMERA__FPS=10`` sets ``fps`` of the camera.
+    ``SLIMCAST_EDGE_CAMERA__FPS=10`` sets ``fps`` of the camera, and ``SLIMCAST_EDGE_CAMERAS__LEFT__FPS=10``
+    that of the one named ``left``.
 
     Raises:
         SettingsError: with everything that is wrong.
@@ -255,26 +261,22 @@ def parse_settings(document: dict[str, Any], *, source: str = "the settings") ->
     try:
         settings = EdgeSettings.model_validate(document)
     except ValidationError as error:
-        problems += _sentences(error, "")
-    camera = document.get("camera", {"kind": "video"})
-    if isinstance(camera, dict):
-        try:
-            _camera_settings(camera)
-        except ValidationError as error:
-            problems += _sentences(error, "camera.")
-        except SettingsError as error:
-            problems.append(f"camera.kind: {error}")
+        problems += _sentences(error)
+    problems += _camera_problems(document)
     if problems or settings is None:
         raise SettingsError(f"Cannot use {source}:\n" + "\n".join(f"  {problem}" for problem in problems))
     return settings
 
 
-def _camera_settings(camera: Mapping[str, Any]) -> CameraSettings:
-    kind = camera.get("kind")
-    if not isinstance(kind, str) or kind not in CAMERAS:
-        raise SettingsError(f"unknown camera {kind!r}; known: {', '.join(CAMERAS.names())}")
-    options = {name: value for name, value in camera.items() if name != "kind"}
-    return CAMERAS[kind].settings_type().model_validate(options)
+def _camera_problems(document: Mapping[str, Any]) -> list[str]:
+    if document.get("cameras") and "camera" in document:
+        return ["camera: give either [camera], or [cameras.NAME] for each of several, not both"]
+    only = {ONLY: document.get("camera", {"kind": "video"})}
+    tables = document.get("cameras") or only
+    if not isinstance(tables, dict):
+        return []  # that it is no table was said already
+    tables = {name: table for name, table in tables.items() if isinstance(table, dict)}
+    return [f"{where}: {what}" for where, what in problems_of(tables)]
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -305,18 +307,22 @@ def _apply_environment(document: dict[str, Any], environment: Mapping[str, str])
     for name, value in environment.items():
         if not name.startswith(PREFIX):
             continue
-        key, _, inner = name[len(PREFIX) :].lower().partition("__")
-        if not inner:
-            document[key] = value
-        else:
-            part = document.setdefault(key, {})
-            if isinstance(part, dict):
-                part[inner] = value
+        part: Any = document
+        *path, last = name[len(PREFIX) :].lower().split("__")
+        for key in path:
+            part = part.setdefault(_spelt(part, key), {}) if isinstance(part, dict) else None
+        if isinstance(part, dict):
+            part[_spelt(part, last)] = value
 
 
-def _sentences(error: ValidationError, prefix: str) -> list[str]:
+def _spelt(part: Mapping[str, Any], key: str) -> str:
+    """Return a key as the file spells it: a variable's name tells no capitals."""
+    return next((known for known in part if known.lower() == key), key)
+
+
+def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for item in error.errors(include_url=False):
-        where = prefix + ".".join(str(part) for part in item["loc"])
-        sentences.append(f"{where.rstrip('.') or 'settings'}: {item['msg']}")
+        where = ".".join(str(part) for part in item["loc"])
+        sentences.append(f"{where or 'settings'}: {item['msg']}")
     return sentences

@@ -11,6 +11,12 @@ from pydantic_core import PydanticUndefined
 from slimcast_edge.camera import CAMERAS
 from slimcast_edge.settings import PREFIX, EdgeSettings, parse_settings
 
+_SEVERAL = [
+    "",
+    "# Several cameras on this device: in place of [camera], a table [cameras.NAME] for each, such as",
+    "# [cameras.left] and [cameras.right]; in each of them, kind and the settings of that kind.",
+]
+
 
 def render(camera: str, chosen: Mapping[str, str] | None = None) -> str:
     """Return a TOML file with all settings; what was not chosen is commented out and shows the default.
@@ -29,12 +35,13 @@ def render(camera: str, chosen: Mapping[str, str] | None = None) -> str:
         "",
     ]
     for name, field in EdgeSettings.model_fields.items():
-        if name != "camera":
+        if name not in {"camera", "cameras"}:
             value = _chosen(name, chosen or {})
             lines += [*_explained(name, field, value), ""]
     lines += ["[camera]", f"# {entry.title}. Kinds: {', '.join(CAMERAS.names())}.", f'kind = "{camera}"']
     for name, field in entry.settings_type().model_fields.items():
         lines += ["", *_explained(name, field)]
+    lines += _SEVERAL
     return "\n".join(lines) + "\n"
 
 

@@ -46,12 +46,10 @@ def test_the_files_in_deploy_are_those_that_the_command_writes():
 def test_rights_name_every_topic_once():
     lines = render_acl("attic").splitlines()
     written = [line.split()[-1] for line in lines if line.startswith("pattern write")]
-    devices = [row.suffix for row in wire.TOPICS.values() if not row.from_studio]
+    devices = [row for row in wire.TOPICS.values() if not row.from_studio]
     assert discovery_topic("homeassistant", "attic", "cam1").startswith("homeassistant/device/cam1/slimcast_")
     assert written.pop() == "homeassistant/device/%u/+/config"
-    assert written == [
-        f"slimcast/v1/attic/%u/{suffix}{'/+' if suffix == 'reply' else ''}" for suffix in devices
-    ]
+    assert written == [f"slimcast/v1/attic/%u/{row.suffix}{'/+' if row.has_tail else ''}" for row in devices]
     assert "slimcast/v1/attic/%u/desired" not in written
     assert not [line for line in lines if line.startswith("topic") and "studio" in line]
     at_home = lines[lines.index("user home-assistant") + 1 : lines.index("user studio")]

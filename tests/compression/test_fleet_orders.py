@@ -6,11 +6,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from slimcast.errors import FleetError
 from slimcast.fleet.keys import studio_key
 from slimcast.fleet.orders import OrderBook
-from slimcast.fleet.publisher import Publisher
+from slimcast.fleet.publisher import Change, Publisher
 from slimcast.fleet.records import Device
 from slimcast.settings import Settings
 from slimcast_edge.signing import open_signed, sign
-from slimcast_edge.wire import ArtifactRef, Desired, DeviceState, Reported, StreamSettings
+from slimcast_edge.wire import ArtifactRef, CameraView, Desired, DeviceState, Reported, StreamSettings
 
 KEY = Ed25519PrivateKey.generate()
 REF = ArtifactRef(sha256="a" * 64, size_bytes=1000, chunk_bytes=1024, name="m")
@@ -43,7 +43,7 @@ def publisher(book, sent):
 
 
 def test_order_is_signed_and_goes_to_its_device(publisher, sent):
-    assert publisher.order(CAM, artifact=REF) == 100
+    assert publisher.order(CAM, Change(artifact=REF)) == 100
     topic, data = sent[0]
     assert topic == "slimcast/v1/lab/cam1/desired"
     assert open_signed(data, KEY.public_key()).artifact == REF
@@ -51,23 +51,47 @@ def test_order_is_signed_and_goes_to_its_device(publisher, sent):
 
 def test_revision_is_above_all_that_are_known(publisher, book):
     reported = Reported(session="s", revision=500, state=DeviceState.IDLE, at=1)
-    assert publisher.order(Device(name="cam1", reported=reported), artifact=REF) == 501
-    assert publisher.order(CAM, artifact=REF) == 502
+    assert publisher.order(Device(name="cam1", reported=reported), Change(artifact=REF)) == 501
+    assert publisher.order(CAM, Change(artifact=REF)) == 502
 
 
 def test_device_at_the_last_revision_is_told_apart(publisher, sent):
     reported = Reported(session="s", revision=2**53 - 1, state=DeviceState.IDLE, at=1)
     with pytest.raises(FleetError, match="Delete its state folder"):
-        publisher.order(Device(name="cam1", reported=reported), artifact=REF)
+        publisher.order(Device(name="cam1", reported=reported), Change(artifact=REF))
     assert sent == []
 
 
 def test_changing_the_stream_keeps_the_artifact_and_the_other_way_round(publisher, book):
-    publisher.order(CAM, artifact=REF)
-    publisher.order(CAM, stream=StreamSettings(max_fps=5))
+    publisher.order(CAM, Change(artifact=REF))
+    publisher.order(CAM, Change(stream=StreamSettings(max_fps=5)))
     assert book.get("cam1").artifact == REF
-    publisher.order(CAM, artifact=REF)
+    publisher.order(CAM, Change(artifact=REF))
     assert book.get("cam1").stream.max_fps == 5
+
+
+def test_one_of_several_cameras_is_set_and_handed_back_alone(publisher, book):
+    publisher.order(CAM, Change(artifact=REF, stream=StreamSettings(max_fps=5)))
+    left, right = CameraView(rotation=90), CameraView(mirror=True)
+    publisher.order(CAM, Change(camera="left", view=left))
+    publisher.order(CAM, Change(camera="right", view=right))
+    publisher.order(CAM, Change(camera="left", stream=StreamSettings(width=320)))
+    order = book.get("cam1")
+    assert (order.artifact, order.camera, order.stream.max_fps) == (REF, None, 5)
+    assert (order.view_of("left"), order.view_of("right"), order.view_of("top")) == (left, right, None)
+    assert (order.stream_of("left").width, order.stream_of("right").max_fps) == (320, 5)
+    publisher.order(CAM, Change(camera="left", own_view=True))
+    assert book.get("cam1").cameras["left"].stream.width == 320
+    publisher.order(CAM, Change(camera="left", own_stream=True))
+    assert set(book.get("cam1").cameras) == {"right"}
+
+
+def test_the_only_camera_is_handed_back(publisher, book):
+    publisher.order(CAM, Change(view=CameraView(rotation=90)))
+    publisher.order(CAM)
+    assert book.get("cam1").view_of("") == CameraView(rotation=90)
+    publisher.order(CAM, Change(own_view=True))
+    assert book.get("cam1").view_of("") is None
 
 
 def test_order_that_the_broker_did_not_take_is_not_kept(book):
@@ -76,12 +100,12 @@ def test_order_that_the_broker_did_not_take_is_not_kept(book):
 
     publisher = Publisher(site="lab", key=KEY, orders=book, send=fail, next_revision=lambda _: 1)
     with pytest.raises(FleetError, match="away"):
-        publisher.order(CAM, artifact=REF)
+        publisher.order(CAM, Change(artifact=REF))
     assert book.get("cam1") is None
 
 
 def test_only_what_the_broker_has_forgotten_is_repeated(publisher, sent):
-    revision = publisher.order(CAM, artifact=REF)
+    revision = publisher.order(CAM, Change(artifact=REF))
     publisher.heard("cam1", revision)
     publisher.repeat_forgotten()
     assert len(sent) == 1

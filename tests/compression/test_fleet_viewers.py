@@ -1,4 +1,6 @@
-"""Viewers and their lease: one for each device, whatever the number of viewers."""
+"""Viewers and their lease: one for each camera, whatever the number of viewers."""
+
+from dataclasses import replace
 
 import pytest
 
@@ -27,9 +29,9 @@ def test_lease_lasts_until_the_last_viewer_leaves(viewers, leases):
     first = viewers.add_frames("cam1", "a", lambda _: None)
     second = viewers.add_frames("cam1", "b", lambda _: None)
     first()
-    assert [lease_s for _, lease_s, _ in leases] == [6.0, 6.0, 6.0]
+    assert [lease_s for _, lease_s, *_ in leases] == [6.0, 6.0, 6.0]
     second()
-    assert leases[-1] == ("cam1", 0.0, False)
+    assert leases[-1] == ("cam1", 0.0, False, "")
     assert viewers.watched() == []
 
 
@@ -45,11 +47,11 @@ def test_leaving_twice_does_not_end_another_viewer_s_lease(viewers, leases):
 
 def test_frames_are_asked_for_only_when_somebody_wants_them(viewers, leases):
     viewers.add_results("cam1", "figures", lambda _: None)
-    assert leases[-1] == ("cam1", 6.0, False)
+    assert leases[-1] == ("cam1", 6.0, False, "")
     stop = viewers.add_frames("cam1", "wall", lambda _: None)
-    assert leases[-1] == ("cam1", 6.0, True)
+    assert leases[-1] == ("cam1", 6.0, True, "")
     stop()
-    assert leases[-1] == ("cam1", 6.0, False)
+    assert leases[-1] == ("cam1", 6.0, False, "")
 
 
 def test_everybody_gets_what_they_watch_for(viewers):
@@ -60,6 +62,23 @@ def test_everybody_gets_what_they_watch_for(viewers):
     viewers.deliver("cam1", RESULT)
     viewers.deliver("cam2", RESULT)
     assert (frames, results) == ([FRAME], [RESULT])
+
+
+def test_each_of_several_cameras_has_a_lease_and_viewers_of_its_own(viewers, leases):
+    left, everything = [], []
+    stop = viewers.add_frames("cam1", "a", left.append, "left")
+    viewers.add_frames("cam1", "b", everything.append)
+    assert leases == [("cam1", 6.0, True, "left"), ("cam1", 6.0, True, "")]
+    packets = [replace(FRAME, result=RESULT.model_copy(update={"camera": c})) for c in ("left", "right")]
+    for packet in packets:
+        viewers.deliver("cam1", packet)
+    assert left == packets[:1]
+    assert everything == packets
+    stop()
+    assert leases[-1] == ("cam1", 0.0, False, "left")
+    leases.clear()
+    viewers.renew("cam1")
+    assert leases == [("cam1", 6.0, True, "")]
 
 
 def test_viewer_that_fails_does_not_keep_frames_from_the_others(viewers, caplog):
@@ -77,4 +96,4 @@ def test_lease_is_renewed_by_itself_and_given_back_at_the_end(leases):
     viewers.add_frames("cam1", "a", lambda _: None)
     wait_for(lambda: len(leases) >= 4, "three renewals")
     viewers.stop()
-    assert leases[-1] == ("cam1", 0.0, False)
+    assert leases[-1] == ("cam1", 0.0, False, "")

@@ -30,7 +30,9 @@ class Peer:
         self.got = Counter()
         self.name = name
         everything = [
-            topic(site, "+", row, "+" if row == "reply" else "") for row in wire.TOPICS if row != "blob"
+            topic(site, "+", suffix, "+" if row.has_tail else "")
+            for suffix, row in wire.TOPICS.items()
+            if suffix != "blob"
         ]
         self.connection = Connection(
             address,
@@ -68,7 +70,7 @@ def peers(broker):
 
 
 def tail(row):
-    return "id1" if row.suffix == "reply" else ""
+    return "id1" if row.has_tail else ""
 
 
 @pytest.mark.parametrize("row", list(wire.TOPICS.values()), ids=list(wire.TOPICS))
@@ -106,9 +108,11 @@ def test_the_protocol_page_says_who_writes_what_as_the_rights_do():
 
     page = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
     for row in wire.TOPICS.values():
-        name = {"blob": "blob/<sha256>/<n>", "reply": "<device>/reply/<id>"}.get(
-            row.suffix, f"<device>/{row.suffix}"
-        )
+        name = {
+            "blob": "blob/<sha256>/<n>",
+            "reply": "<device>/reply/<id>",
+            "camera": "<device>/camera/<name>",
+        }.get(row.suffix, f"<device>/{row.suffix}")
         line = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
         assert line.split("|")[2].strip().startswith("studio" if row.from_studio else "device")
 

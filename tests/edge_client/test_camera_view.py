@@ -10,7 +10,8 @@ from slimcast_edge.camera import Frame
 from slimcast_edge.camera.port import CameraSettings
 from slimcast_edge.camera.view import seen
 from slimcast_edge.client import loops
-from slimcast_edge.client.loops import CameraLoop, Source, Traffic
+from slimcast_edge.client.loops import CameraLoop, Source
+from slimcast_edge.client.traffic import Traffic
 from slimcast_edge.errors import CameraAway, CameraError
 from slimcast_edge.frames import encode_jpeg
 from slimcast_edge.slots import Slot

@@ -59,9 +59,7 @@ class Host:
     def tell(self, event):
         self.events.append(event.kind)
 
-    def stream(self, settings): ...
-
-    def look(self, camera): ...
+    def obey(self, order): ...
 
     def swap(self, path, entry):
         assert sha(path.read_bytes()) == entry.sha256

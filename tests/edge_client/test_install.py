@@ -147,7 +147,7 @@ def test_twice_changes_nothing_and_uninstall_leaves_what_is_the_users(wheel, off
     first = install(*line, env=offline)
     assert first.returncode == 0, first.stderr
     settings = load_settings(root / "etc/slimcast/edge.toml", {})
-    assert (settings.device, settings.camera_kind) == ("hall", "picamera2")
+    assert (settings.device, settings.all_cameras()[0].kind) == ("hall", "picamera2")
     assert str(settings.state_folder) == "/var/lib/slimcast-edge"
     assert (root / "var/lib/slimcast-edge/studio.pub").read_text().strip() == key
     assert (root / "etc/systemd/system/slimcast-edge.service").read_bytes() == UNIT.read_bytes()

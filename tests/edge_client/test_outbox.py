@@ -194,7 +194,7 @@ class TestWithoutPictures:
             leases.renew(ViewLease(viewer="test", lease_s=60.0, frames=False))
         else:
             nobody_watches(leases)
-            outbox.stream = StreamSettings(results="always")
+            outbox.streams[""].order = StreamSettings(results="always")
         for number in range(20):
             outbox.put(classified(number))
             outbox.run_once(0)
@@ -220,11 +220,11 @@ class TestWhileTheBrokerIsAway:
         settle(outbox)
         assert wire.late == list(range(200))
         assert wire.results == [200], "new ones do not wait for the old"
-        assert outbox.report(1.0).lost == 0
+        assert outbox.late[1] == 0
 
     def test_without_a_viewer_they_come_when_all_have_had_the_time(self, outbox, wire, leases, monkeypatch):
         nobody_watches(leases)
-        outbox.stream = StreamSettings(results="always")
+        outbox.streams[""].order = StreamSettings(results="always")
         wire.goes_away()
         outbox.put(classified(0))
         outbox.run_once(0)
@@ -241,8 +241,7 @@ class TestWhileTheBrokerIsAway:
         for number in range(25):
             outbox.put(classified(number))
         outbox.run_once(0)
-        report = outbox.report(1.0)
-        assert (report.kept, report.lost) == (10, 15)
+        assert outbox.late == (10, 15)
         wire.comes_back()
         outbox.run_once(0)
         leases.renew(VIEWER)
@@ -300,7 +299,7 @@ class TestAStuckLink:
         gc.collect()
         assert len(encodes) == len(wire.frames) == 1
         assert len(wire.results) == MAX_UNSENT
-        assert outbox.report(60.0).kept == 1000
+        assert outbox.late[0] == 1000
         assert sum(picture() is not None for picture in kept) <= 1
         wire.stuck = False
         outbox.put(classified(1800))
@@ -308,16 +307,16 @@ class TestAStuckLink:
         assert wire.frames[-1] == 1800, "the newest frame, not the oldest"
 
     def test_rate_quality_and_width_are_lowered_and_told(self, outbox, wire):
-        outbox.stream = StreamSettings(max_fps=30, quality=80, width=64)
-        lane = outbox._frames
+        outbox.streams[""].order = StreamSettings(max_fps=30, quality=80, width=64)
+        lane = outbox.streams[""].lane
         for _ in range(3):
             lane._pace.note(0.5)
         lane._frame_width = 64
-        report = outbox.report(1.0)
+        report = outbox.reports(1.0)[""]
         assert report.step == 1
         assert report.quality < 80
-        outbox.stream = StreamSettings(adapt=False)
-        assert outbox.report(1.0).step == 0
+        outbox.streams[""].order = StreamSettings(adapt=False)
+        assert outbox.reports(1.0)[""].step == 0
 
 
 class TestPicturesByThemselves:
@@ -325,7 +324,7 @@ class TestPicturesByThemselves:
 
     def test_one_is_taken_when_the_class_appears(self, outbox, wire, leases, tmp_path):
         nobody_watches(leases)
-        outbox.stream = StreamSettings(snapshots=self.RULE)
+        outbox.streams[""].order = StreamSettings(snapshots=self.RULE)
         for number, best in enumerate([DOG, CAT, CAT, DOG, CAT]):
             outbox.put(classified(number, best=best))
             settle(outbox)

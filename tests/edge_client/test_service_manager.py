@@ -8,7 +8,8 @@ import pytest
 
 from slimcast_edge.client import loops
 from slimcast_edge.client.liveness import Liveness, patience_s
-from slimcast_edge.client.loops import CameraLoop, Source, Traffic
+from slimcast_edge.client.loops import CameraLoop, Source
+from slimcast_edge.client.traffic import Traffic
 from slimcast_edge.client.upkeep import Upkeep
 from slimcast_edge.errors import CameraError
 from slimcast_edge.pulse import Pulse
@@ -153,14 +154,14 @@ def test_a_refresh_that_fails_does_not_starve_the_watchdog(systemd, tmp_path, ca
 
 def test_a_loop_that_hangs_is_told_from_one_that_rests():
     pulse = Pulse()
-    live = Liveness([threading.current_thread()], {"infer": pulse}, patience_s=0.05)
+    live = Liveness([threading.current_thread()], {"infer": [pulse]}, patience_s=0.05)
     pulse.rest()
     assert live.fault() == ""
     pulse.beat()
     wait_for(live.fault)
     assert "'infer' hangs" in live.fault()
     pulse.beat()
-    assert Liveness([], {"infer": pulse}, patience_s=60.0).fault() == ""
+    assert Liveness([], {"infer": [pulse]}, patience_s=60.0).fault() == ""
 
 
 def test_a_thread_that_ended_is_a_fault():
@@ -196,7 +197,7 @@ def test_a_camera_whose_driver_hangs_falls_silent():
     loop = _loop(read, stopping)
     thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
-    live = Liveness([thread], {"camera": loop.pulse}, patience_s=0.1)
+    live = Liveness([thread], {"camera": [loop.pulse]}, patience_s=0.1)
     assert "'camera' hangs" in wait_for(live.fault)
     hangs.set()
     thread.join(30 * PATIENCE)

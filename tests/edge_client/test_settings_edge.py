@@ -15,12 +15,12 @@ def test_a_file_and_the_environment_above_it(tmp_path):
         path, {"SLIMCAST_EDGE_THREADS": "3", "SLIMCAST_EDGE_CAMERA__FPS": "7", "HOME": "/"}
     )
     assert (settings.device, settings.threads) == ("cam1", 3)
-    assert settings.camera_settings().fps == 7
+    assert settings.all_cameras()[0].settings.fps == 7
 
 
 def test_the_environment_alone():
     settings = load_settings(None, {"SLIMCAST_EDGE_DEVICE": "cam2", "SLIMCAST_EDGE_CAMERA__KIND": "video"})
-    assert (settings.device, settings.camera_kind, settings.site) == ("cam2", "video", "lab")
+    assert (settings.device, settings.all_cameras()[0].kind, settings.site) == ("cam2", "video", "lab")
 
 
 def test_all_problems_come_at_once():
@@ -65,12 +65,49 @@ def test_the_template_explains_everything_and_can_be_used(kind):
     for name, field in CAMERAS[kind].settings_type().model_fields.items():
         assert name in text
         assert field.description, f"{name} of {kind} has no description"
-    assert parse_settings(tomllib.loads(text)).camera_kind == kind
+    assert parse_settings(tomllib.loads(text)).all_cameras()[0].kind == kind
     everything = [line.removeprefix("# ") if " = " in line else line for line in text.splitlines()]
     values = [line for line in everything if "(none)" not in line]
-    assert parse_settings(tomllib.loads("\n".join(values))).camera_kind == kind
+    assert parse_settings(tomllib.loads("\n".join(values))).all_cameras()[0].kind == kind
 
 
 def test_a_template_of_an_unknown_camera():
     with pytest.raises(UnknownKind):
         render("periscope")
+
+
+TWO = """
+device = "gate"
+[cameras.left]
+kind = "picamera2"
+rotation = 180
+[cameras.Right]
+kind = "video"
+source = "/dev/video1"
+"""
+
+
+def test_several_cameras_each_with_its_own_settings(tmp_path):
+    path = tmp_path / "edge.toml"
+    path.write_text(TWO)
+    environment = {"SLIMCAST_EDGE_CAMERAS__LEFT__FPS": "5", "SLIMCAST_EDGE_CAMERAS__RIGHT__MIRROR": "true"}
+    left, right = load_settings(path, environment).all_cameras()
+    assert (left.name, left.kind, left.settings.rotation, left.fps) == ("left", "picamera2", 180, 5)
+    assert (right.name, right.kind, right.settings.source) == ("Right", "video", "/dev/video1")
+    assert right.settings.mirror
+    assert not left.reopens
+
+
+def test_what_is_wrong_with_several_cameras_is_said_at_once():
+    wrong = {"cameras": {"left": {"kind": "beetle"}, "right": {"kind": "video", "fps": -1}, "a b": {}}}
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(wrong)
+    said = str(caught.value)
+    assert "cameras.left.kind: unknown camera 'beetle'" in said
+    assert "cameras.right.fps" in said
+    assert "cameras.a b" in said
+    with pytest.raises(SettingsError, match=r"either \[camera\], or \[cameras.NAME\]"):
+        parse_settings({"camera": {"kind": "video"}, "cameras": {"left": {"kind": "video"}}})
+    with pytest.raises(SettingsError, match="cameras"):
+        parse_settings({"cameras": {f"c{n}": {"kind": "video"} for n in range(9)}})
+    assert [camera.name for camera in parse_settings({}).all_cameras()] == [""]

@@ -19,7 +19,7 @@ from slimcast_edge.wire import Address, Payload, topic
 
 @dataclass(frozen=True, kw_only=True)
 class Desks:
-    """Who deals with what comes in. `frames`: the newest of each device."""
+    """Who deals with what comes in. `frames`: the newest of each camera."""
 
     line: Line
     board: Board
@@ -43,7 +43,7 @@ class Arrivals:
         self._desks.board.apply(address, result)
         self._counters["frames"] += 1
         packet = FramePacket(device=address.device, jpeg=jpeg, result=result, received_at=time.time())
-        self._desks.frames[address.device] = packet
+        self._desks.frames[packet.source] = packet
         self._counters["viewer_errors"] += self._desks.viewers.deliver(address.device, packet)
 
     def on_snapshot(self, address: Address, jpeg: bytes, result: wire.Result) -> None:

@@ -15,8 +15,8 @@ from slimcast.fleet.keys import key_change, other_keys, studio_key
 from slimcast.fleet.line import Line
 from slimcast.fleet.measuring import Assignment, Measuring
 from slimcast.fleet.orders import OrderBook
-from slimcast.fleet.publisher import Publisher
-from slimcast.fleet.records import Device, FramePacket
+from slimcast.fleet.publisher import Change, Publisher
+from slimcast.fleet.records import Device, FramePacket, source_name, split_source
 from slimcast.fleet.replies import Replies
 from slimcast.fleet.snapshots import SnapshotShelf
 from slimcast.fleet.viewers import FrameCallback, ResultCallback, Viewers
@@ -147,9 +147,9 @@ class FleetHub:
         """
         return self._board.get(name)
 
-    def latest_frame(self, device: str) -> FramePacket | None:
-        """Return a device's newest frame, None when none has come. They come only while somebody watches."""
-        return self._frames.get(device)
+    def latest_frame(self, device: str, camera: str = "") -> FramePacket | None:
+        """Return a camera's newest frame, None when none has come. They come only while somebody watches."""
+        return self._frames.get(source_name(device, camera))
 
     def snapshots(self, device: str) -> list[FramePacket]:
         """Return the pictures that a device has sent since the hub started, newest first.
@@ -159,17 +159,23 @@ class FleetHub:
         """
         return self._snapshots.of(device)
 
-    def watch(self, device: str, viewer: str, callback: FrameCallback) -> Callable[[], None]:
+    def watch(
+        self, device: str, viewer: str, callback: FrameCallback, camera: str = ""
+    ) -> Callable[[], None]:
         """Call `callback` with each frame of a device as it comes, until the returned function is called.
+
+        `camera`: which of several; without it, all of them.
 
         It is called on the hub's own thread: hand it on, and return. A device sends the newest frame as
         soon as the last one has left, so on a slow network there are fewer frames than results.
         """
-        return self._viewers.add_frames(device, viewer, callback)
+        return self._viewers.add_frames(device, viewer, callback, camera)
 
-    def watch_results(self, device: str, viewer: str, callback: ResultCallback) -> Callable[[], None]:
+    def watch_results(
+        self, device: str, viewer: str, callback: ResultCallback, camera: str = ""
+    ) -> Callable[[], None]:
         """Call `callback` with the result of each frame that a device classifies; else like `watch`."""
-        return self._viewers.add_results(device, viewer, callback)
+        return self._viewers.add_results(device, viewer, callback, camera)
 
     # --- orders and commands
 
@@ -188,25 +194,40 @@ class FleetHub:
         ref = wire.ArtifactRef(
             sha256=artifact_sha256, size_bytes=size_bytes, chunk_bytes=wire.CHUNK_BYTES, name=name[:200]
         )
-        return self._publisher.order(target, artifact=ref)
+        return self._publisher.order(target, Change(artifact=ref))
 
-    def set_stream(self, device: str, stream: wire.StreamSettings) -> int:
-        """Order a device to stream in another way; its artifact stays. Returns the revision of the order.
+    def set_stream(self, device: str, stream: wire.StreamSettings | None, camera: str = "") -> int:
+        """Order a device, or one of its cameras, to stream in another way; its artifact stays.
 
-        Raises:
-            FleetError: the broker is away, the device is unknown, or it has pinned another studio's key.
-        """
-        self._line.check()
-        return self._publisher.order(self.device(device), stream=stream)
-
-    def set_camera(self, device: str, camera: wire.CameraView) -> int:
-        """Order a camera to look in another way; all else stays. Returns the revision of the order.
+        `camera`: which of several; None as `stream` has it stream as the device does. Returns the revision of
+        the order.
 
         Raises:
-            FleetError: the broker is away, the device is unknown, or it has pinned another studio's key.
+            FleetError: the broker is away, the device or the camera is unknown, or the device has pinned
+                another studio's key.
         """
         self._line.check()
-        return self._publisher.order(self.device(device), camera=camera)
+        target = self._with_camera(device, camera)
+        return self._publisher.order(target, Change(camera=camera, stream=stream, own_stream=stream is None))
+
+    def set_camera(self, device: str, view: wire.CameraView | None, camera: str = "") -> int:
+        """Order a camera to look in another way, or (None) as its own settings say; all else stays.
+
+        `camera`: which of several. Returns the revision of the order.
+
+        Raises:
+            FleetError: as `set_stream`.
+        """
+        self._line.check()
+        target = self._with_camera(device, camera)
+        return self._publisher.order(target, Change(camera=camera, view=view, own_view=view is None))
+
+    def _with_camera(self, name: str, camera: str) -> Device:
+        device = self.device(name)
+        if camera and camera not in device.cameras:
+            known = ", ".join(device.cameras) or "one, without a name"
+            raise FleetError(f"{name} has no camera {camera[:80]!r}. It has: {known}.")
+        return device
 
     def own_order(self, device: str) -> wire.Desired | None:
         """Return the newest order that this studio, or another with its key, has given a device."""
@@ -241,7 +262,8 @@ class FleetHub:
         self._expelled.forget()
         self._line.check()
         self._clear(device)
-        self._frames.pop(device, None)
+        for source in [name for name in self._frames.copy() if split_source(name)[0] == device]:
+            self._frames.pop(source, None)
 
     def readmit(self, device: str) -> None:
         """Hear a device again that was expelled and has enrolled anew."""

@@ -64,8 +64,10 @@ class Inbox:
         info = TOPICS[address.suffix]
         if info.retained and not data:
             self._receiver.on_cleared(address)
-        elif address.suffix == "frame":
+        elif address.suffix in {"frame", "camera"}:
             result, jpeg = extract(data)
+            if result.camera != address.tail:
+                raise WireError(f"A frame of the camera {result.camera!r} came as one of {address.tail!r}.")
             self._receiver.on_frame(address, jpeg, result)
         elif address.suffix == "snapshot":
             result, jpeg = extract(data)

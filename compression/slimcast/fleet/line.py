@@ -14,7 +14,7 @@ from slimcast_edge.wire import Address, blob_topic, topic
 
 MIN_LEASE_S = 0.05
 """The wire has no shorter lease; one of this length ends the one before."""
-_HEARD = tuple(s for s in wire.TOPICS if "/" not in s and s not in {"reply", "blob"})
+_HEARD = tuple(row for s, row in wire.TOPICS.items() if "/" not in s and s != "blob")
 _log = logging.getLogger(__name__)
 
 
@@ -29,12 +29,12 @@ class Line:
     ) -> None:
         self._site = settings.site
         self._name = f"hub-{secrets.token_hex(4)}"
-        heard = [topic(self._site, "+", suffix) for suffix in _HEARD]
+        heard = [topic(self._site, "+", row.suffix, "+" if row.has_tail else "") for row in _HEARD]
         self._connection = Connection(
             settings.broker_address(),
             f"slimcast-{self._name}",
             site=self._site,
-            subscriptions=[*heard, topic(self._site, "+", "reply", "+")],
+            subscriptions=heard,
             on_message=on_message,
             on_connect=on_connect,
             will=None,
@@ -105,9 +105,11 @@ class Line:
             return False
         return True
 
-    def send_lease(self, device: str, lease_s: float, frames: bool) -> None:
-        """Ask a device for frames, or for results alone, for so many seconds."""
-        lease = wire.ViewLease(viewer=self._name, lease_s=max(lease_s, MIN_LEASE_S), frames=frames)
+    def send_lease(self, device: str, lease_s: float, frames: bool, camera: str) -> None:
+        """Ask a device for frames, or for results alone, for so many seconds; `camera`: "" means all."""
+        lease = wire.ViewLease(
+            viewer=self._name, lease_s=max(lease_s, MIN_LEASE_S), frames=frames, camera=camera
+        )
         self.offer(topic(self._site, device, "cmd/view"), lease.encode())
 
     def _away(self) -> str:

@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -13,7 +14,15 @@ from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.records import Device
 from slimcast_edge.errors import WireError
 from slimcast_edge.signing import fingerprint, public_key_to_text, sign
-from slimcast_edge.wire import ArtifactRef, CameraView, Desired, StreamSettings, check_size, topic
+from slimcast_edge.wire import (
+    ArtifactRef,
+    CameraOrder,
+    CameraView,
+    Desired,
+    StreamSettings,
+    check_size,
+    topic,
+)
 
 RETAINED_GRACE_S = 1.0
 """How long after connecting the broker has had time to hand over the orders that it retains."""
@@ -25,6 +34,46 @@ class Send(Protocol):
 
     def __call__(self, topic: str, payload: bytes) -> None:
         """Publish."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an order changes; all that is None stays as it was.
+
+    Attributes:
+        camera: whose `stream` and `view` these are, of several; empty: the device's.
+        own_view, own_stream: back to the camera's own settings, and to the stream of the device.
+
+    """
+
+    artifact: ArtifactRef | None = None
+    stream: StreamSettings | None = None
+    view: CameraView | None = None
+    camera: str = ""
+    own_view: bool = False
+    own_stream: bool = False
+
+    def applied(self, last: Desired | None) -> dict[str, Any]:
+        """Return the fields of the next order."""
+        fields: dict[str, Any] = {"artifact": self.artifact or (last.artifact if last else None)}
+        if self.camera:
+            cameras = dict(last.cameras) if last else {}
+            cameras[self.camera] = self._applied_to(cameras.get(self.camera, CameraOrder()))
+            fields["cameras"] = {name: order for name, order in cameras.items() if not order.is_empty}
+            fields["stream"], fields["camera"] = (
+                (last.stream, last.camera) if last else (StreamSettings(), None)
+            )
+            return fields
+        fields["cameras"] = last.cameras if last else {}
+        fields["stream"] = self.stream or (last.stream if last else StreamSettings())
+        fields["camera"] = None if self.own_view else self.view or (last.camera if last else None)
+        return fields
+
+    def _applied_to(self, order: CameraOrder) -> CameraOrder:
+        return CameraOrder(
+            view=None if self.own_view else self.view or order.view,
+            stream=None if self.own_stream else self.stream or order.stream,
+        )
 
 
 class Publisher:
@@ -53,32 +102,24 @@ class Publisher:
         self._timer: threading.Timer | None = None
         self._one_at_a_time = threading.Lock()
 
-    def order(
-        self,
-        device: Device,
-        *,
-        artifact: ArtifactRef | None = None,
-        stream: StreamSettings | None = None,
-        camera: CameraView | None = None,
-    ) -> int:
-        """Change a device's order: what is None stays as it is. Returns the new revision.
+    def order(self, device: Device, what: Change | None = None) -> int:
+        """Change a device's order, or say the same once more. Returns the new revision.
 
         Raises:
             FleetError: the device would refuse the order, or the broker did not take it.
         """
         self.check_key(device)
+        what = what or Change()
         with self._one_at_a_time:
             last = self._orders.get(device.name)
-            change = self._key_change()
+            keys = self._key_change()
             order = Desired(
                 site=self._site,
                 device=device.name,
                 revision=self._revision(device, last),
-                artifact=artifact or (last.artifact if last else None),
-                stream=stream or (last.stream if last else StreamSettings()),
-                next_key=change.next_key,
-                retired_keys=list(change.retired),
-                camera=camera or (last.camera if last else None),
+                next_key=keys.next_key,
+                retired_keys=list(keys.retired),
+                **what.applied(last),
             )
             data = sign(order, self._key).encode()
             try:

@@ -5,6 +5,17 @@ from dataclasses import dataclass
 from slimcast_edge.wire import About, Desired, Event, Reported, Result, Status, Telemetry
 
 
+def source_name(device: str, camera: str) -> str:
+    """Return what people and addresses call a camera: ``device/camera``, or the device where it has one."""
+    return f"{device}/{camera}" if camera else device
+
+
+def split_source(name: str) -> tuple[str, str]:
+    """Return (device, camera) of such a name; no device has a slash in its own."""
+    device, _, camera = name.partition("/")
+    return device, camera
+
+
 @dataclass(frozen=True, kw_only=True)
 class FramePacket:
     """One frame as it came.
@@ -18,6 +29,11 @@ class FramePacket:
     jpeg: bytes
     result: Result
     received_at: float
+
+    @property
+    def source(self) -> str:
+        """What it shows, by name: the device, or one of its cameras (see `source_name`)."""
+        return source_name(self.device, self.result.camera)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +56,16 @@ class Device:
     last_result: Result | None = None
     last_seen: float = 0.0
     events: tuple[Event, ...] = ()
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The names of its cameras; empty for a device with one, which needs none, or that has not said."""
+        return tuple(camera.name for camera in self.about.cameras) if self.about is not None else ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What can be watched of it, by name: itself where it has one camera, else each of them."""
+        return tuple(source_name(self.name, camera) for camera in self.cameras) or (self.name,)
 
     @property
     def online(self) -> bool:

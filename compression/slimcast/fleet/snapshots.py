@@ -11,7 +11,7 @@ MAX_BYTES = 48 << 20
 
 
 class SnapshotShelf:
-    """The newest pictures by device; when all together are too large, the one that came first goes."""
+    """The newest pictures by camera; when all together are too large, the one that came first goes."""
 
     def __init__(self, *, max_each: int = MAX_EACH, max_bytes: int = MAX_BYTES) -> None:
         self._max_each, self._max_bytes = max_each, max_bytes
@@ -23,7 +23,9 @@ class SnapshotShelf:
         with self._lock:
             self._drop(lambda kept: _identity(kept) == _identity(picture))
             self._pictures.append(picture)
-            same = sorted(self._of(picture.device), key=_age)
+            same = [
+                kept for kept in sorted(self._of(picture.device), key=_age) if kept.source == picture.source
+            ]
             if len(same) > self._max_each:
                 self._drop(lambda kept: kept is same[0])
             while self._pictures and sum(len(kept.jpeg) for kept in self._pictures) > self._max_bytes:
@@ -42,7 +44,7 @@ class SnapshotShelf:
 
 
 def _identity(picture: FramePacket) -> tuple[str, str, int]:
-    return picture.device, picture.result.session, picture.result.frame
+    return picture.source, picture.result.session, picture.result.frame
 
 
 def _age(picture: FramePacket) -> float:

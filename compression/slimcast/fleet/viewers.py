@@ -1,4 +1,4 @@
-"""Who watches which device: a callback for each viewer, and one lease for them all."""
+"""Who watches which camera: a callback for each viewer, and one lease a camera for them all."""
 
 import itertools
 import logging
@@ -20,6 +20,7 @@ ResultCallback = Callable[[Result], None]
 @dataclass(frozen=True, kw_only=True)
 class _Viewer:
     name: str
+    camera: str
     frames: bool
     callback: Callable[[Any], None]
 
@@ -28,12 +29,14 @@ class Viewers:
     """Viewers by device, and the thread that renews their leases.
 
     Args:
-        send_lease: publishes a lease to a device: seconds, and whether frames are wanted or results alone;
-            called from several threads.
+        send_lease: publishes a lease to a device: seconds, whether frames are wanted or results alone, and
+            for which of its cameras ("": all); called from several threads.
 
     """
 
-    def __init__(self, send_lease: Callable[[str, float, bool], object], *, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self, send_lease: Callable[[str, float, bool, str], object], *, lease_s: float = LEASE_S
+    ) -> None:
         self._send_lease, self._lease_s = send_lease, lease_s
         self._viewers: dict[str, dict[int, _Viewer]] = {}
         self._numbers = itertools.count()
@@ -53,15 +56,20 @@ class Viewers:
         if self._thread is not None:
             self._thread.join(timeout=2)
         for device in self.watched():
-            self._send_lease(device, 0.0, False)
+            for camera in self._cameras(device):
+                self._send_lease(device, 0.0, False, camera)
 
-    def add_frames(self, device: str, viewer: str, callback: FrameCallback) -> Callable[[], None]:
-        """Call `callback` with each frame of a device until the returned function is called."""
-        return self._add(device, _Viewer(name=viewer, frames=True, callback=callback))
+    def add_frames(
+        self, device: str, viewer: str, callback: FrameCallback, camera: str = ""
+    ) -> Callable[[], None]:
+        """Call `callback` with each frame of a camera, or of all, until the returned function is called."""
+        return self._add(device, _Viewer(name=viewer, camera=camera, frames=True, callback=callback))
 
-    def add_results(self, device: str, viewer: str, callback: ResultCallback) -> Callable[[], None]:
-        """Call `callback` with each result of a device until the returned function is called."""
-        return self._add(device, _Viewer(name=viewer, frames=False, callback=callback))
+    def add_results(
+        self, device: str, viewer: str, callback: ResultCallback, camera: str = ""
+    ) -> Callable[[], None]:
+        """Call `callback` with each result of a camera, or of all, until the returned function is called."""
+        return self._add(device, _Viewer(name=viewer, camera=camera, frames=False, callback=callback))
 
     def watched(self) -> list[str]:
         """Return the devices that somebody watches."""
@@ -69,16 +77,19 @@ class Viewers:
             return list(self._viewers)
 
     def renew(self, device: str | None = None) -> None:
-        """Renew the lease of one device, if it is watched, or of all that are."""
+        """Renew the leases of one device, if it is watched, or of all that are."""
         for watched in self.watched():
             if device in (None, watched):
-                self._lease(watched)
+                for camera in self._cameras(watched):
+                    self._lease(watched, camera)
 
     def deliver(self, device: str, item: FramePacket | Result) -> int:
         """Hand a frame or a result to all that watch for it, and return how many of them failed."""
         frames = isinstance(item, FramePacket)
+        camera = item.result.camera if isinstance(item, FramePacket) else item.camera
         with self._lock:
-            viewers = [v for v in self._viewers.get(device, {}).values() if v.frames == frames]
+            all_of_it = self._viewers.get(device, {}).values()
+            viewers = [v for v in all_of_it if v.frames == frames and v.camera in ("", camera)]
         failed = 0
         for viewer in viewers:
             try:
@@ -92,7 +103,7 @@ class Viewers:
         number = next(self._numbers)
         with self._lock:
             self._viewers.setdefault(device, {})[number] = viewer
-        self._lease(device)
+        self._lease(device, viewer.camera)
         return lambda: self._remove(device, number)
 
     def _remove(self, device: str, number: int) -> None:
@@ -102,12 +113,17 @@ class Viewers:
             if not viewers:
                 self._viewers.pop(device, None)
         if known is not None:
-            self._lease(device)
+            self._lease(device, known.camera)
 
-    def _lease(self, device: str) -> None:
+    def _cameras(self, device: str) -> set[str]:
         with self._lock:
-            viewers = list(self._viewers.get(device, {}).values())
-        self._send_lease(device, self._lease_s if viewers else 0.0, any(v.frames for v in viewers))
+            return {viewer.camera for viewer in self._viewers.get(device, {}).values()}
+
+    def _lease(self, device: str, camera: str) -> None:
+        with self._lock:
+            viewers = [v for v in self._viewers.get(device, {}).values() if v.camera == camera]
+        frames = any(viewer.frames for viewer in viewers)
+        self._send_lease(device, self._lease_s if viewers else 0.0, frames, camera)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._lease_s / 3):

@@ -20,6 +20,7 @@ class Frame:
         number: counts from 0 since the camera was opened, without gaps.
         expected: the right label where the camera knows it.
         small: the same picture, shrunk for the model by the camera itself; None: there is only `pixels`.
+        camera: which camera of the device it comes from; empty for the only one.
 
     """
 
@@ -28,6 +29,7 @@ class Frame:
     number: int
     expected: str | None = None
     small: np.ndarray | None = None
+    camera: str = ""
 
 
 class Camera(Protocol):

@@ -79,8 +79,12 @@ class Benchmark:
 
 
 def take_snapshot(command: Command, outbox: Outbox, answer: Answer, *, has_model: bool) -> None:
-    """Take a picture, answered with its frame's number; with ``newest: N`` send the kept ones once more."""
-    newest = command.args.get("newest")
+    """Take a picture, answered with its frame's number; with ``newest: N`` send the kept ones once more.
+
+    ``camera`` names one of several cameras; without it, the first takes the picture.
+    """
+    newest, cameras = command.args.get("newest"), list(outbox.streams)
+    camera = command.args.get("camera", cameras[0])
     if newest is not None:
         if isinstance(newest, bool) or not isinstance(newest, int) or newest < 1:
             answer(Reply(id=command.id, ok=False, error="'newest' must be a number from 1."))
@@ -88,7 +92,11 @@ def take_snapshot(command: Command, outbox: Outbox, answer: Answer, *, has_model
             answer(Reply(id=command.id, ok=True, result={"pictures": outbox.send_again(newest)}))
     elif not has_model:
         answer(Reply(id=command.id, ok=False, error="There is no model on this device yet."))
+    elif camera not in cameras:
+        known = ", ".join(filter(None, cameras)) or "one, without a name"
+        answer(Reply(id=command.id, ok=False, error=f"There is no such camera here. There are: {known}."))
     else:
         outbox.request_snapshot(
-            lambda number: answer(Reply(id=command.id, ok=True, result={"frame": number}))
+            lambda number: answer(Reply(id=command.id, ok=True, result={"frame": number, "camera": camera})),
+            camera,
         )

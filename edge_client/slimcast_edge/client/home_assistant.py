@@ -4,21 +4,24 @@ Format: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payloa
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from slimcast_edge import __version__
-from slimcast_edge.client.vitals import Vitals
+from slimcast_edge.client.vitals import CameraVitals, Vitals
 from slimcast_edge.deploy.state import write_durably
 from slimcast_edge.mqtt import Connection
-from slimcast_edge.wire import Summary, topic
+from slimcast_edge.wire import CameraSummary, Summary, topic
 
 MARK = "home-assistant.topic"
 _NO_MODEL = "none"
+_LABEL_CHARS = 60  # so that those of all cameras fit into one message
+_ABOUT_ITSELF = {"entity_category": "diagnostic", "state_class": "measurement"}
 _MODEL = (
     "{{ {'installed_version': value_json.model, 'latest_version': value_json.offered, "
     "'title': 'Slimcast model', 'in_progress': value_json.updating, "
@@ -35,36 +38,23 @@ def discovery_topic(prefix: str, site: str, device: str) -> str:
     return f"{prefix}/device/{_allowed(device)}/{_unique(site, device)}/config"
 
 
-def discovery(site: str, device: str, hardware: str) -> dict[str, Any]:
-    """Return what Home Assistant must know: one device with its camera, sensors and update entity."""
+def discovery(site: str, device: str, hardware: str, cameras: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what Home Assistant must know: one device with its cameras, sensors and update entity."""
     unique = _unique(site, device)
     state = topic(site, device, "summary")
-
-    def sensor(key: str, name: str, **options: Any) -> dict[str, Any]:
-        template = f"{{{{ value_json.{key} }}}}"
-        own = {"p": "sensor", "name": name, "unique_id": f"{unique}_{key}", "value_template": template}
-        return own | {"state_topic": state} | options
-
-    about_itself = {"entity_category": "diagnostic", "state_class": "measurement"}
+    sensor = functools.partial(_sensor, unique, state)
+    seen = [_camera(site, device, name) for name in cameras] if cameras else [_only_camera(site, device)]
     parts = {
-        "camera": {
-            "p": "camera",
-            "name": None,
-            "unique_id": f"{unique}_camera",
-            "topic": topic(site, device, "frame"),
-        },
-        "label": sensor("label", "Label", icon="mdi:tag"),
-        "score": sensor("score_percent", "Score", unit_of_measurement="%", state_class="measurement"),
-        "fps": sensor("fps", "Frame rate", unit_of_measurement="fps", **about_itself),
+        **{name: part for camera in seen for name, part in camera.items()},
         "latency": sensor(
-            "latency_ms", "Latency", device_class="duration", unit_of_measurement="ms", **about_itself
+            "latency_ms", "Latency", device_class="duration", unit_of_measurement="ms", **_ABOUT_ITSELF
         ),
         "temperature": sensor(
             "temperature_c",
             "Temperature",
             device_class="temperature",
             unit_of_measurement="°C",
-            **about_itself,
+            **_ABOUT_ITSELF,
         ),
         "model": {
             "p": "update",
@@ -94,6 +84,46 @@ def discovery(site: str, device: str, hardware: str) -> dict[str, Any]:
     }
 
 
+def _sensor(unique: str, state: str, key: str, name: str, **options: Any) -> dict[str, Any]:
+    template = f"{{{{ value_json.{key} }}}}"
+    own = {"p": "sensor", "name": name, "unique_id": f"{unique}_{key}", "value_template": template}
+    return own | {"state_topic": state} | options
+
+
+def _only_camera(site: str, device: str) -> dict[str, Any]:
+    unique, frame = _unique(site, device), topic(site, device, "frame")
+    sensor = functools.partial(_sensor, unique, topic(site, device, "summary"))
+    return {
+        "camera": {"p": "camera", "name": None, "unique_id": f"{unique}_camera", "topic": frame},
+        "label": sensor("label", "Label", icon="mdi:tag"),
+        "score": sensor("score_percent", "Score", unit_of_measurement="%", state_class="measurement"),
+        "fps": sensor("fps", "Frame rate", unit_of_measurement="fps", **_ABOUT_ITSELF),
+    }
+
+
+def _camera(site: str, device: str, name: str) -> dict[str, Any]:
+    """Return the parts of one of several cameras; its name may hold a dot, so it is no attribute."""
+    # Two names may be one once their dots are replaced; their hash is not.
+    key = f"{_allowed(name)}_{hashlib.sha256(name.encode()).hexdigest()[:4]}"
+    unique, state = _unique(site, device), topic(site, device, "summary")
+
+    def sensor(what: str, title: str, **options: Any) -> dict[str, Any]:
+        own = {"unique_id": f"{unique}_{key}_{what}", "name": f"{name} {title}"}
+        return _sensor(unique, state, f"cameras['{name}'].{what}", title, **options) | own
+
+    return {
+        f"camera_{key}": {
+            "p": "camera",
+            "name": name,
+            "unique_id": f"{unique}_{key}_camera",
+            "topic": topic(site, device, "camera", name),
+        },
+        f"label_{key}": sensor("label", "label", icon="mdi:tag"),
+        f"score_{key}": sensor("score_percent", "score", unit_of_measurement="%", state_class="measurement"),
+        f"fps_{key}": sensor("fps", "frame rate", unit_of_measurement="fps", **_ABOUT_ITSELF),
+    }
+
+
 def summary(vitals: Vitals) -> Summary:
     """Return the state of a client as Home Assistant shows it."""
     now, best, reported, offered = vitals.telemetry, vitals.best, vitals.reported, vitals.offered
@@ -111,6 +141,16 @@ def summary(vitals: Vitals) -> Summary:
         updating=reported is not None and not reported.state.is_settled(),
         progress_percent=round(reported.progress * 100) if reported and 0 < reported.progress < 1 else None,
         message=reported.message[:255] if reported else "",
+        cameras={camera.name: _summary_of(camera) for camera in vitals.cameras},
+    )
+
+
+def _summary_of(camera: CameraVitals) -> CameraSummary:
+    best = camera.best
+    return CameraSummary(
+        label=best.label[:_LABEL_CHARS] if best else None,
+        score_percent=round(best.score * 100, 1) if best else None,
+        fps=round(camera.fps, 1),
     )
 
 
@@ -133,7 +173,8 @@ class HomeAssistant:
     Args:
         folder: the state folder; a file in it remembers the topic that was announced.
         prefix: of the discovery's topic; None: the device is not to appear.
-        picture: sends the next frame, whoever watches.
+        picture: sends the next frame of each camera, whoever watches.
+        cameras: names of the cameras; none where the only one has none.
 
     """
 
@@ -147,7 +188,9 @@ class HomeAssistant:
         hardware: str,
         vitals: Callable[[], Vitals],
         picture: Callable[[], None],
+        cameras: Sequence[str] = (),
     ) -> None:
+        self._cameras = tuple(cameras)
         self._connection, self._mark, self._hardware = connection, folder / MARK, hardware
         self._site, self._device = name
         self._topic = discovery_topic(prefix, *name) if prefix is not None else None
@@ -162,7 +205,7 @@ class HomeAssistant:
             return
         if before != self._topic:
             write_durably(self._mark, self._topic.encode())
-        document = discovery(self._site, self._device, self._hardware)
+        document = discovery(self._site, self._device, self._hardware, self._cameras)
         self._connection.announce(self._topic, json.dumps(document).encode())
 
     def refresh(self) -> None:

@@ -4,12 +4,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
+from slimcast_edge.client.cameras import Cameras
 from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.outbox import Outbox
 from slimcast_edge.deploy.port import Health
 from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.mqtt import Connection
-from slimcast_edge.wire import CameraView, Event, Reply, Reported, StreamSettings, Want, blob_topic, topic
+from slimcast_edge.wire import Desired, Event, Reply, Reported, Want, blob_topic, topic
 
 _KEPT_REPLIES = 8
 
@@ -18,18 +19,23 @@ class ClientHost:
     """Implements the hosts of `deploy.port`, `measuring.desk` and `comparing` on the parts of the client.
 
     Attributes:
-        look: makes the camera look in another way; None: as its own settings say.
         before_swap: called before a model takes over, so that nothing else holds the device up.
 
     """
 
     def __init__(
-        self, connection: Connection, engine: Engine, outbox: Outbox, *, site: str, device: str
+        self,
+        connection: Connection,
+        engine: Engine,
+        outbox: Outbox,
+        cameras: Cameras,
+        *,
+        site: str,
+        device: str,
     ) -> None:
-        self._connection, self._engine, self._outbox = connection, engine, outbox
+        self._connection, self._engine, self._outbox, self._cameras = connection, engine, outbox, cameras
         self._site, self._device = site, device
         self.last_reported: Reported | None = None
-        self.look: Callable[[CameraView | None], None] = lambda _: None
         self.before_swap: Callable[[], None] = lambda: None
         self._listening: Counter[str] = Counter()
         self._replies: deque[Reply] = deque(maxlen=_KEPT_REPLIES)
@@ -78,9 +84,10 @@ class ClientHost:
         """Publish an event."""
         self._connection.publish(topic(self._site, self._device, "event"), event.encode())
 
-    def stream(self, settings: StreamSettings) -> None:
-        """Stream in this way from now on."""
-        self._outbox.stream = settings
+    def obey(self, order: Desired) -> None:
+        """Stream, and let the cameras look, as an order says from now on."""
+        self._outbox.obey(order)
+        self._cameras.look(order)
 
     def swap(self, path: Path, entry: ModelEntry) -> None:
         """Open and warm a model, unless it is still open; then let it take over between two frames."""

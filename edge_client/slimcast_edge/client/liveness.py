@@ -1,7 +1,7 @@
 """Whether the client truly goes on: what the watchdog of the service manager is told."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from slimcast_edge.pulse import Pulse
 
@@ -14,13 +14,14 @@ class Liveness:
 
     Args:
         threads: all that must be alive.
-        pulses: of the loops, by name.
+        pulses: of the loops, by name; where several do the same, all of them must hang to be a fault: one
+            that hangs is left behind, since a new start would cost the others their work as well.
         patience_s: a loop that is silent for longer hangs, s.
 
     """
 
     def __init__(
-        self, threads: Sequence[threading.Thread], pulses: dict[str, Pulse], *, patience_s: float
+        self, threads: Sequence[threading.Thread], pulses: Mapping[str, Sequence[Pulse]], *, patience_s: float
     ) -> None:
         self._threads, self._pulses, self._patience_s = threads, pulses, patience_s
 
@@ -29,9 +30,10 @@ class Liveness:
         for thread in self._threads:
             if not thread.is_alive():
                 return f"The thread {thread.name!r} has ended."
-        for name, pulse in self._pulses.items():
-            if pulse.silent_s > self._patience_s:
-                return f"The loop {name!r} hangs since {pulse.silent_s:.0f} s."
+        for name, pulses in self._pulses.items():
+            silent_s = min(pulse.silent_s for pulse in pulses)
+            if silent_s > self._patience_s:
+                return f"The loop {name!r} hangs since {silent_s:.0f} s."
         return ""
 
 

@@ -1,21 +1,20 @@
 """The threads that a frame goes through: camera, then model."""
 
-import json
 import logging
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from slimcast_edge.camera import Camera, Frame
 from slimcast_edge.camera.port import Exposing
 from slimcast_edge.camera.view import seen
 from slimcast_edge.client.engine import Answer, Engine
+from slimcast_edge.client.traffic import Traffic
 from slimcast_edge.errors import CameraAway, CameraError
 from slimcast_edge.pulse import Pulse
-from slimcast_edge.slots import Slot
-from slimcast_edge.wire import MAX_LABEL_BYTES, MAX_LABELS, CameraView
+from slimcast_edge.slots import Ring, Slot
+from slimcast_edge.wire import CameraView
 
 logger = logging.getLogger(__name__)
 
@@ -31,48 +30,6 @@ class Classified:
     second: Answer | None = None
 
 
-class Traffic:
-    """Counts frames and their latencies since the last telemetry."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        self.dropped = 0
-        self.latency_sum_ms = 0.0
-        self.last: Answer | None = None
-        self._latencies_ms: deque[float] = deque(maxlen=4096)
-        self._recent_ms: deque[float] = deque(maxlen=1024)
-        self._labels: deque[str] = deque(maxlen=4096)
-
-    def add(self, answer: Answer) -> None:
-        """Count a frame that was classified, and its first label."""
-        self.frames += 1
-        self.latency_sum_ms += answer.latency_ms
-        self.last = answer
-        self._latencies_ms.append(answer.latency_ms)
-        self._recent_ms.append(answer.latency_ms)
-        self._labels.append(answer.label)
-
-    @property
-    def recent_latencies_ms(self) -> tuple[float, ...]:
-        """The latencies of the last frames, ms."""
-        return tuple(self._recent_ms.copy())  # copied in one step: the other thread goes on appending
-
-    def take_latencies(self) -> list[float]:
-        """Return the latencies since the last call, ms."""
-        return [self._latencies_ms.popleft() for _ in range(len(self._latencies_ms))]
-
-    def take_labels(self) -> tuple[dict[str, int], int]:
-        """Return how often each label came first since the last call, and how often the others did."""
-        counts = Counter(self._labels.popleft() for _ in range(len(self._labels)))
-        labels, room = {}, MAX_LABEL_BYTES
-        for label, count in counts.most_common(MAX_LABELS):
-            room -= len(json.dumps(label, ensure_ascii=False).encode()) + 12  # colon, comma, the number
-            if room < 0:
-                break
-            labels[label] = count
-        return labels, counts.total() - sum(labels.values())
-
-
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where a camera comes from.
@@ -82,6 +39,7 @@ class Source:
         reopens: whether it may be opened a second time.
         view: how it looks as long as nothing else is ordered.
         tell: says what has happened to it, to people.
+        name: of the camera; empty for the only one.
 
     """
 
@@ -89,6 +47,7 @@ class Source:
     reopens: bool = True
     view: CameraView = field(default_factory=CameraView)
     tell: Callable[[str], None] = lambda _: None
+    name: str = ""
 
 
 class CameraLoop:
@@ -111,6 +70,7 @@ class CameraLoop:
         self._traffic, self._stopping = traffic, stopping
         self._camera: Camera | None = None
         self._view, self._exposed = source.view, CameraView()
+        self._said = f"Camera {source.name}: " if source.name else ""
         self.trouble = ""
         self.pulse = Pulse()
         self._number = 0
@@ -125,8 +85,12 @@ class CameraLoop:
         try:
             self._camera = self._source.open()
         except CameraAway as error:
-            logger.error("%s Trying again until it comes.", error)
-            self.trouble = str(error)
+            self.note(error)
+
+    def note(self, error: CameraError) -> None:
+        """Take note that it could not be opened; `run` tries again until it can."""
+        logger.error("%s%s Trying again until it comes.", self._said, error)
+        self.trouble = str(error)
 
     def look(self, view: CameraView | None) -> None:
         """Look in this way from the next frame on; None: as the camera's settings say."""
@@ -170,7 +134,7 @@ class CameraLoop:
         return camera
 
     def _note_trouble(self, error: CameraError, delay_s: float) -> None:
-        logger.error("%s Trying again in %.0f s.", error, delay_s)
+        logger.error("%s%s Trying again in %.0f s.", self._said, error, delay_s)
         if not self.trouble:
             self._source.tell(str(error))
         self.trouble = str(error)
@@ -181,25 +145,29 @@ class CameraLoop:
     def _note_frame(self) -> None:
         if self.trouble:
             self.trouble = ""
-            logger.info("The camera gives frames again.")
+            logger.info("%sThe camera gives frames again.", self._said)
             self._source.tell("The camera gives frames again.")
 
     def _pass_on(self, camera: Camera, frame: Frame) -> None:
         # Counted here, since a camera that is opened again starts from zero.
-        numbered = seen(
-            frame if frame.number == self._number else replace(frame, number=self._number), self._view
-        )
+        identity = (self._number, self._source.name)
+        if (frame.number, frame.camera) != identity:
+            frame = replace(frame, number=identity[0], camera=identity[1])
+        shown = seen(frame, self._view)
         self._number += 1
         self._engine.count_captured()
         if camera.waits:
             while not self._slot.wait_empty(0.2) and not self._stopping.is_set():
                 self.pulse.beat()
-        if self._slot.put(numbered):
+        if self._slot.put(shown):
             self._traffic.dropped += 1
 
 
 class InferLoop:
-    """Takes frames from the slot, classifies them and hands them on.
+    """Takes the newest frame of each camera in turn, classifies it and hands it on.
+
+    Args:
+        traffic: where frames are counted, by the name of their camera.
 
     Attributes:
         second: asks a second model, if there is one; is told how to learn whether a frame waits meanwhile.
@@ -207,18 +175,22 @@ class InferLoop:
     """
 
     def __init__(
-        self, slot: Slot[Frame], engine: Engine, traffic: Traffic, hand_on: Callable[[Classified], None]
+        self,
+        frames: Ring[Frame],
+        engine: Engine,
+        traffic: Mapping[str, Traffic],
+        hand_on: Callable[[Classified], None],
     ) -> None:
-        self._slot, self._engine, self._traffic, self._hand_on = slot, engine, traffic, hand_on
+        self._frames, self._engine, self._traffic, self._hand_on = frames, engine, traffic, hand_on
         self.second: Callable[[Frame, Callable[[], bool]], Answer | None] = lambda _frame, _waits: None
         self.pulse = Pulse()
         self._started = False
 
     def run(self) -> None:
-        """Classify until the slot is closed."""
-        while not self._slot.closed:
+        """Classify until the slots are closed."""
+        while not self._frames.closed:
             self.pulse.rest()
-            frame = self._slot.take()
+            frame = self._frames.take()
             self.pulse.beat()
             if frame is None:
                 continue
@@ -232,10 +204,10 @@ class InferLoop:
         answer = self._engine.classify(frame)
         if answer is None:
             return
-        self._traffic.add(answer)
+        self._traffic[frame.camera].add(answer)
         if not self._started:
             self._started = True
             logger.info("First frame classified: %s (%.1f ms).", answer.label, answer.latency_ms)
         # After the count: whatever the second model takes is none of the device's own latency.
-        second = self.second(frame, lambda: not self._slot.wait_empty(0))
+        second = self.second(frame, lambda: self._frames.waiting)
         self._hand_on(Classified(frame, answer, second))

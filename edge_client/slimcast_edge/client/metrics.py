@@ -30,10 +30,21 @@ def render(vitals: Vitals) -> str:
     page.add(
         "slimcast_broker_reconnects_total", "counter", "Connections that ended or failed.", vitals.reconnects
     )
+    _add_cameras(page, vitals)
     _add_latency(page, vitals)
     _add_telemetry(page, vitals)
     _add_deployment(page, vitals)
     return page.text()
+
+
+def _add_cameras(page: "_Page", vitals: Vitals) -> None:
+    """Add each of several cameras; a device with one has said all already."""
+    name = "slimcast_camera_"
+    for one in vitals.cameras:
+        page.add(f"{name}up", "gauge", "Whether it gives frames.", int(not one.trouble), camera=one.name)
+        page.add(f"{name}frames_total", "counter", "Its classified frames.", one.frames, camera=one.name)
+        page.add(f"{name}dropped_total", "counter", "Its replaced frames.", one.dropped, camera=one.name)
+        page.add(f"{name}fps", "gauge", "Its frames classified in a second.", one.fps, camera=one.name)
 
 
 def _add_latency(page: "_Page", vitals: Vitals) -> None:

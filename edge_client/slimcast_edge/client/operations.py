@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from slimcast_edge.bench import hardware
@@ -26,7 +26,7 @@ class Operations:
 
     Args:
         vitals: returns how the client is.
-        picture: sends the next frame, whoever watches.
+        picture: sends the next frame of each camera, whoever watches.
 
     """
 
@@ -48,15 +48,16 @@ class Operations:
             hardware=hardware(),
             vitals=vitals,
             picture=picture,
+            cameras=tuple(settings.cameras),
         )
         self._metrics: MetricsServer | None = None
         self._upkeep: Upkeep | None = None
 
-    def start(self, threads: Sequence[threading.Thread], pulses: dict[str, Pulse]) -> None:
+    def start(self, threads: Sequence[threading.Thread], pulses: Mapping[str, Sequence[Pulse]]) -> None:
         """Say that the client is ready, and look after its threads and loops from now on."""
         settings = self._settings
-        fps = getattr(settings.camera_settings(), "fps", None)  # not every kind has a rate of its own
-        liveness = Liveness(threads, pulses, patience_s=patience_s(self._manager.watchdog_s, fps))
+        slowest = min((camera.fps for camera in settings.all_cameras() if camera.fps), default=None)
+        liveness = Liveness(threads, pulses, patience_s=patience_s(self._manager.watchdog_s, slowest))
         if settings.metrics_port is not None:
             self._serve_metrics(settings.metrics_host, settings.metrics_port)
         self._upkeep = Upkeep(
@@ -100,4 +101,6 @@ class Operations:
         model = vitals.reported.active_name if vitals.reported and vitals.reported.active else "no model yet"
         fps = vitals.telemetry.fps if vitals.telemetry else 0.0
         link = "connected" if vitals.connected else "no broker"
-        return f"{model}, {fps:.1f} frames a second, {link}"
+        silent = [camera.name for camera in vitals.cameras if camera.trouble]
+        blind = f", no frames from {', '.join(silent)}" if silent else ""
+        return f"{model}, {fps:.1f} frames a second, {link}{blind}"

@@ -5,30 +5,28 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slimcast_edge.camera.configured import ONLY
+from slimcast_edge.client.camera_stream import CameraStream, ToTake
 from slimcast_edge.client.engine import Answer
 from slimcast_edge.client.frame_lane import FrameLane
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import Classified
-from slimcast_edge.client.rate import Rate
 from slimcast_edge.client.results import ResultLane
-from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, Appearances, SnapshotLane
+from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, SnapshotLane
 from slimcast_edge.errors import WireError
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.mqtt.connection import MAX_DELAY_S
-from slimcast_edge.wire import Result, SecondAnswer, StreamReport, StreamSettings, topic
+from slimcast_edge.wire import Desired, Result, SecondAnswer, StreamReport, topic
 
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 10_000
 """Results that may wait while a frame is being encoded and sent; without their pictures they are small."""
-
-_MAX_PICTURES = 4
-"""Frames that may wait to become pictures; these are whole."""
 
 LATE_AFTER_S = MAX_DELAY_S
 """So long after a connect, all who listen are back as well; what is late must not be told to nobody."""
@@ -51,18 +49,17 @@ class OutboxOptions:
     away_picture_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _ToTake:
-    """A frame that becomes a picture, and who has asked for it."""
-
-    item: Classified
-    asked: list[Callable[[int], None]]
-
-
 class Outbox:
-    """Publishes what somebody wants: results, the newest frame, pictures.
+    """Publishes what somebody wants: results, the newest frame of each camera, pictures.
 
-    `put` belongs to the thread of the model, `run_once` and `report` to one of their own.
+    `put` belongs to the thread of the model, `run_once` and `reports` to one of their own.
+
+    Args:
+        cameras: the names of all cameras.
+
+    Attributes:
+        streams: what belongs to one camera alone, by its name.
+
     """
 
     def __init__(
@@ -73,48 +70,53 @@ class Outbox:
         *,
         identity: tuple[str, str, str],
         options: OutboxOptions | None = None,
+        cameras: Sequence[str] = (ONLY,),
     ) -> None:
         site, device, self._session = identity
-        self._options = options or OutboxOptions()
+        options = options or OutboxOptions()
         self._connection, self._leases, self._album = connection, leases, album
-        self._results = ResultLane(connection, topic(site, device, "result"), kept=self._options.kept_results)
-        self._frames = FrameLane(connection, topic(site, device, "frame"))
+        self._results = ResultLane(connection, topic(site, device, "result"), kept=options.kept_results)
         self._snapshots = SnapshotLane(connection, topic(site, device, "snapshot"), album)
-        self._appearances = Appearances()
+        self.streams = {
+            name: CameraStream(
+                FrameLane(connection, _frame_topic(site, device, name)), away_picture_s=options.away_picture_s
+            )
+            for name in cameras
+        }
         self._waiting: deque[Classified] = deque(maxlen=_MAX_WAITING)
-        self._newest: Classified | None = None  # of those that wait, the only one whose picture is kept
-        self._pictures: list[_ToTake] = []
         self._there = threading.Condition()
         self._stopped = False
-        self.stream = StreamSettings()
-        self._frame_asked = False
-        self._asked: list[Callable[[int], None]] = []
         self._again: deque[int] = deque(maxlen=10)
-        self._rate = Rate()
-        self._next_away_picture = 0.0
         self._connected = (0, float("inf"))  # number of the connection, and since when
 
     def put(self, item: Classified) -> None:
         """Take a result; forgotten at once when nobody wants it."""
-        self._rate.note()
-        picture = self._is_picture(item) and len(self._pictures) < _MAX_PICTURES
-        if not (picture or self._frame_asked or any(self._wanted())):
+        camera = item.frame.camera
+        stream = self.streams[camera]
+        stream.rate.note()
+        picture = stream.is_picture(item, away=not self._connection.connected)
+        if not (picture or stream.frame_asked or any(self._wanted(camera))):
             return
         with self._there:
             if picture:
-                asked, self._asked = self._asked, []  # each request has one picture
-                self._pictures.append(_ToTake(item, asked))
+                stream.add_picture(item)
             self._waiting.append(_without_picture(item))
-            self._newest = item
+            stream.newest = item
             self._there.notify()
 
-    def request_frame(self) -> None:
-        """Send the next frame, whoever watches."""
-        self._frame_asked = True
+    def obey(self, order: Desired) -> None:
+        """Stream in this way from now on."""
+        for name, stream in self.streams.items():
+            stream.order = order.stream_of(name)
 
-    def request_snapshot(self, done: Callable[[int], None]) -> None:
-        """Take a picture of the next frame, whoever watches; `done` is called with its number."""
-        self._asked.append(done)
+    def request_frame(self) -> None:
+        """Send the next frame of each camera, whoever watches."""
+        for stream in self.streams.values():
+            stream.frame_asked = True
+
+    def request_snapshot(self, done: Callable[[int], None], camera: str = ONLY) -> None:
+        """Take a picture of a camera's next frame, whoever watches; `done` is called with its number."""
+        self.streams[camera].ask_picture(done)
 
     def send_again(self, count: int) -> int:
         """Send the newest pictures that are kept once more; return how many there are."""
@@ -135,47 +137,41 @@ class Outbox:
             self._there.wait_for(lambda: self._waiting or self._stopped, min(timeout, longest))
             if self._stopped:
                 return False
-            items, newest = list(self._waiting), self._newest
-            pictures, self._pictures = self._pictures, []
+            items = list(self._waiting)
             self._waiting.clear()
-            self._newest = None
-        if newest is not None:
-            self._guarded(lambda: self._publish(items, newest))
-        for picture in pictures:
-            self._guarded(functools.partial(self._take, picture))
+            taken = [(stream, *stream.take()) for stream in self.streams.values()]
+        self._guarded(lambda: self._publish_results(items))
+        for stream, newest, pictures in taken:
+            if newest is not None:
+                self._guarded(functools.partial(self._publish_frame, stream, newest))
+            for picture in pictures:
+                self._guarded(functools.partial(self._take, picture))
         return True
 
-    def report(self, seconds: float) -> StreamReport:
-        """Return how the stream has gone since the last report, `seconds` ago."""
-        report = self._frames.report(self.stream, seconds)
-        return report.model_copy(update={"kept": self._results.kept, "lost": self._results.lost})
+    def reports(self, seconds: float) -> dict[str, StreamReport]:
+        """Return how each camera's stream has gone since the last report, `seconds` ago."""
+        return {name: stream.lane.report(stream.order, seconds) for name, stream in self.streams.items()}
 
-    def _wanted(self) -> tuple[bool, bool]:
-        """Return whether results are wanted, and whether frames are."""
-        if self.stream.always:
+    @property
+    def late(self) -> tuple[int, int]:
+        """How many results wait to be sent late, and how many found no room there."""
+        return self._results.kept, self._results.lost
+
+    def _wanted(self, camera: str) -> tuple[bool, bool]:
+        """Return whether results of a camera are wanted, and whether frames are."""
+        order = self.streams[camera].order
+        if order.always:
             return True, True
-        results, frames = self._leases.wanted()
-        return results or self.stream.results == "always", frames
-
-    def _is_picture(self, item: Classified) -> bool:
-        labels = item.answer.loaded.runtime.info.labels
-        seen = [(labels[index], score) for index, score in item.answer.best]
-        appears = self._appearances.look(self.stream.snapshots, seen)
-        return appears or bool(self._asked) or self._is_away_picture()
-
-    def _is_away_picture(self) -> bool:
-        every_s, now = self._options.away_picture_s, time.monotonic()
-        if every_s == 0 or self._connection.connected or now < self._next_away_picture:
-            return False
-        self._next_away_picture = now + every_s
-        return True
+        results, frames = self._leases.wanted(camera)
+        return results or order.results == "always", frames
 
     def _pump(self) -> bool:
         """Send what has waited for its turn; return whether there is more to do soon."""
         while self._again:
             self._snapshots.send_again(self._again.popleft())
         late = self._is_late_time()
-        busy = [self._frames.look(), self._snapshots.pump(unsent=late), late and self._results.pump()]
+        flying = [stream.lane.look() for stream in self.streams.values()]
+        busy = [*flying, self._snapshots.pump(unsent=late), late and self._results.pump()]
         return any(busy)
 
     def _is_late_time(self) -> bool:
@@ -188,19 +184,22 @@ class Outbox:
         since = self._connected[1]
         return self._leases.renewed_at > since or now - since >= LATE_AFTER_S
 
-    def _publish(self, items: list[Classified], newest: Classified) -> None:
-        results_wanted, frames_wanted = self._wanted()
-        results = [to_result(item, self._session) for item in items]
-        if results_wanted:
-            for result in results:
-                self._results.send(result)
-        asked, self._frame_asked = self._frame_asked, False
+    def _publish_results(self, items: list[Classified]) -> None:
+        wanted = {camera for camera in self.streams if self._wanted(camera)[0]}
+        for item in items:
+            if item.frame.camera in wanted:
+                self._results.send(to_result(item, self._session))
+
+    def _publish_frame(self, stream: CameraStream, newest: Classified) -> None:
+        _, wanted = self._wanted(newest.frame.camera)
+        asked, stream.frame_asked = stream.frame_asked, False
         if not self._connection.connected:
             return
-        if (frames_wanted and self._frames.is_time(self.stream)) or (asked and not self._frames.look()):
-            self._frames.send(newest.frame.pixels, results[-1], self.stream, self._rate.per_second)
+        if (wanted and stream.lane.is_time(stream.order)) or (asked and not stream.lane.look()):
+            result = to_result(newest, self._session)
+            stream.lane.send(newest.frame.pixels, result, stream.order, stream.rate.per_second)
 
-    def _take(self, picture: _ToTake) -> None:
+    def _take(self, picture: ToTake) -> None:
         frame = picture.item.frame
         self._snapshots.take(frame.pixels, to_result(picture.item, self._session))
         for done in picture.asked:
@@ -211,6 +210,11 @@ class Outbox:
             publish()
         except WireError as error:  # a label of thousands of characters, a frame that nothing makes small
             logger.warning("Not published: %s", error)
+
+
+def _frame_topic(site: str, device: str, camera: str) -> str:
+    # One of several has a topic of its own: who shows a topic's pictures must not see them by turns.
+    return topic(site, device, "camera", camera) if camera else topic(site, device, "frame")
 
 
 def _without_picture(item: Classified) -> Classified:
@@ -230,6 +234,7 @@ def to_result(item: Classified, session: str) -> Result:
         predictions=answer.predictions,
         expected=frame.expected,
         second=_second(item.second),
+        camera=frame.camera,
     )
 
 

@@ -50,7 +50,9 @@ class Appearances:
 
 
 class Album:
-    """A folder with the newest `kept` pictures; names say when one was taken, and whether it was sent.
+    """A folder with the newest `kept` pictures; names say of what moment, and which are sent.
+
+    Where there are several cameras, the names say whose picture it is as well.
 
     A disk that is full or broken costs pictures, never the stream: it is logged, and `keep` returns None.
     """
@@ -63,7 +65,8 @@ class Album:
         """Write a picture and delete those that are too many; None where it is not kept."""
         if self._kept == 0:
             return None
-        path = self._folder / f"{int(result.captured_at * 1e3):015d}-{result.frame:012d}{_UNSENT}"
+        camera = f"{result.camera}-" if result.camera else ""
+        path = self._folder / f"{int(result.captured_at * 1e3):015d}-{camera}{result.frame:012d}{_UNSENT}"
         draft = path.with_suffix(".draft")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -140,8 +140,7 @@ class Machine:
                 # Not written down, it could be replayed after a restart: it counts as not given.
                 self._refuse(Refused(Refusal.NO_SPACE, desired.revision, _unwritable(error)))
                 return
-            self._host.stream(desired.stream)
-            self._host.look(desired.camera)
+            self._host.obey(desired)
         self._deploy(desired.artifact)
 
     def _go_on(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slimcast_edge.deploy.state import ModelEntry
-from slimcast_edge.wire import CameraView, Event, Reported, StreamSettings, Want
+from slimcast_edge.wire import Desired, Event, Reported, Want
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +81,8 @@ class Host(ChunkSource, Protocol):
     def tell(self, event: Event) -> None:
         """Publish an event."""
 
-    def stream(self, settings: StreamSettings) -> None:
-        """Stream in this way from now on."""
-
-    def look(self, view: CameraView | None) -> None:
-        """Let the camera look in this way from now on; None: as its own settings say."""
+    def obey(self, order: Desired) -> None:
+        """Stream, and let the cameras look, as an order says from now on."""
 
     def swap(self, path: Path, entry: ModelEntry) -> None:
         """Open and warm a model, then let it take over between two frames.

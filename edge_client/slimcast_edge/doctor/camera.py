@@ -1,7 +1,9 @@
 """Whether the camera gives pictures."""
 
+from collections.abc import Callable
 from typing import Any
 
+from slimcast_edge.camera.configured import ONLY
 from slimcast_edge.doctor.child import ask_child
 from slimcast_edge.doctor.finding import Finding, bad, good
 from slimcast_edge.doctor.neighbour import running_client
@@ -17,24 +19,34 @@ _ADVICE = {
 }
 
 
-def check_camera(settings: EdgeSettings) -> Finding:
-    """Open the camera in a process of its own and look at its pictures for a moment."""
-    kind = settings.camera_kind
-    seen = ask_child("camera", settings.camera, timeout_s=LIMIT_S)
+def check_camera(settings: EdgeSettings, name: str = ONLY) -> Finding:
+    """Open a camera in a process of its own and look at its pictures for a moment."""
+    table = settings.camera_tables[name]
+    kind, check = str(table.get("kind", "")), check_name(name)
+    seen = ask_child("camera", table, timeout_s=LIMIT_S)
     if "error" in seen:
         other = running_client() if kind in _OPENED_ONCE else None
         if other is not None:
-            return good("camera", f"{kind}: in use by the client that runs (process {other}), so not opened")
-        return bad(
-            "camera", f"{kind}: {seen['error']}", _ADVICE.get(kind, "Look at [camera] in the settings.")
-        )
-    return _judge(kind, seen)
+            return good(check, f"{kind}: in use by the client that runs (process {other}), so not opened")
+        where = f"[cameras.{name}]" if name else "[camera]"
+        return bad(check, f"{kind}: {seen['error']}", _ADVICE.get(kind, f"Look at {where} in the settings."))
+    return _judge(check, kind, seen)
 
 
-def _judge(kind: str, seen: dict[str, Any]) -> Finding:
+def check_name(name: str) -> str:
+    """Return what the report calls the check of a camera."""
+    return f"camera {name}".strip()
+
+
+def check_of(name: str) -> Callable[[EdgeSettings], Finding]:
+    """Return the check of one camera."""
+    return lambda settings: check_camera(settings, name)
+
+
+def _judge(check: str, kind: str, seen: dict[str, Any]) -> Finding:
     what = f"{kind}: {seen['width']}x{seen['height']}, {seen['fps']:.1f} frames a second"
     if seen["brightness"] < _DARK:
         return bad(
-            "camera", f"{what}, but they are all black.", "Take the cap off the lens, or switch a light on."
+            check, f"{what}, but they are all black.", "Take the cap off the lens, or switch a light on."
         )
-    return good("camera", what)
+    return good(check, what)

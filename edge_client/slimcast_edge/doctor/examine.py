@@ -20,21 +20,31 @@ class Check:
 
 
 # One after the other: a camera that is being opened would spoil the time that a model takes.
-CHECKS = (
+_BEFORE_CAMERAS = (
     Check("disk", disk.check_disk, 15.0),
     Check("clock", board.check_clock, 10.0),
     Check("temperature", board.check_temperature, 10.0),
     Check("key", model.check_key, 5.0),
     Check("broker", broker.check_broker, 30.0),
-    Check("camera", camera.check_camera, camera.LIMIT_S + 5.0),
+)
+_BEHIND_CAMERAS = (
     Check("runtime", model.check_runtime, model.RUNTIME_LIMIT_S + 5.0),
     Check("model", model.check_model, model.TRIAL_LIMIT_S + 10.0),
 )
 
 
-def examine(settings: EdgeSettings, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
+def checks_of(settings: EdgeSettings) -> tuple[Check, ...]:
+    """Return all checks, one for each camera."""
+    cameras = (
+        Check(camera.check_name(name), camera.check_of(name), camera.LIMIT_S + 5.0)
+        for name in settings.camera_tables
+    )
+    return (*_BEFORE_CAMERAS, *cameras, *_BEHIND_CAMERAS)
+
+
+def examine(settings: EdgeSettings, checks: tuple[Check, ...] | None = None) -> Iterator[Finding]:
     """Yield what each check finds, as it finds it. Takes about ten seconds; never raises, never hangs."""
-    for check in checks:
+    for check in checks_of(settings) if checks is None else checks:
         yield _bounded(check, settings)
 
 

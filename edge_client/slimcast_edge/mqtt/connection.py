@@ -341,6 +341,8 @@ def _qos(topic_filter: str) -> int:
     if len(parts) == 6 and parts[3] == "blob":
         return TOPICS["blob"].qos
     row = TOPICS.get("/".join(parts[4:]))
+    if row is None and len(parts) == 6:
+        row = TOPICS.get(parts[4])  # with the name of a camera, or the id of a reply, behind it
     return row.qos if row else 1
 
 

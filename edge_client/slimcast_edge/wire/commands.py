@@ -4,16 +4,22 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from slimcast_edge.wire.payload import MAX_LAYERS, Name, Payload, Sha256
+from slimcast_edge.wire.payload import MAX_LAYERS, Name, Payload, Sha256, WhichCamera
 from slimcast_edge.wire.state import ArtifactRef
 
 
 class ViewLease(Payload):
-    """``<device>/cmd/view``: somebody watches; frames and results flow for `lease_s` seconds more."""
+    """``<device>/cmd/view``: somebody watches; frames and results flow for `lease_s` seconds more.
+
+    Attributes:
+        camera: which of the device's cameras; empty: all of them.
+
+    """
 
     viewer: str = Field(max_length=64)
     lease_s: float = Field(gt=0, le=60)
     frames: bool = True
+    camera: WhichCamera = ""
 
 
 class Command(Payload):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from slimcast_edge.wire.payload import MAX_LABELS, Payload
+from slimcast_edge.wire.payload import MAX_CAMERAS, MAX_LABELS, CameraName, Payload, WhichCamera
 
 
 class Prediction(Payload):
@@ -25,15 +25,16 @@ class SecondAnswer(Payload):
 
 
 class Result(Payload):
-    """``<device>/result``, and the comment segment of the JPEG in ``<device>/frame``.
+    """``<device>/result``, and the comment segment of the JPEG in ``<device>/frame`` and the like.
 
     Attributes:
-        frame: number of the frame since the client started; no gap means no lost frame.
+        frame: number of the frame of its camera since the client started; no gap means no lost frame.
         captured_at: Unix time of the exposure, s. classified_at: Unix time of the answer, s.
         latency_ms: preprocessing and inference.
         expected: the right label where the camera knows it (synthetic and folder cameras), else None.
         late: it was kept while the broker was away; newer ones may have come before it.
         second: the answer of the model that is compared; None while none is, and on frames that it skips.
+        camera: which of the device's cameras it comes from; empty where the device has one.
 
     """
 
@@ -47,6 +48,7 @@ class Result(Payload):
     expected: str | None = Field(default=None, max_length=200)
     late: bool = False
     second: SecondAnswer | None = None
+    camera: WhichCamera = ""
 
 
 class StreamReport(Payload):
@@ -71,10 +73,28 @@ class StreamReport(Payload):
     lost: int = Field(default=0, ge=0)
 
 
-class Telemetry(Payload):
-    """``<device>/telemetry``: how the device is doing, over the last interval.
+class CameraFigures(Payload):
+    """How one of several cameras of a device is doing, over the last interval.
 
     Attributes:
+        fps: frames classified a second. frames, dropped: since the client started.
+        trouble: why there are no frames; empty while they come.
+        stream: as of a device, without `kept` and `lost`, which count for all cameras together.
+
+    """
+
+    fps: float = Field(ge=0)
+    frames: int = Field(ge=0)
+    dropped: int = Field(ge=0)
+    trouble: str = Field(default="", max_length=200)
+    stream: StreamReport | None = None
+
+
+class Telemetry(Payload):
+    """``<device>/telemetry``: how the device is doing, over the last interval; all cameras together.
+
+    Attributes:
+        cameras: each by itself, where there are several; `stream` is None then.
         labels: how often each label came first. labels_other: how often the rarer ones did that had no room.
 
     """
@@ -95,6 +115,15 @@ class Telemetry(Payload):
         default={}, max_length=MAX_LABELS
     )
     labels_other: int = Field(default=0, ge=0)
+    cameras: dict[CameraName, CameraFigures] = Field(default={}, max_length=MAX_CAMERAS)
+
+
+class CameraSummary(Payload):
+    """What one of several cameras of a device shows, as `Summary` says it of the only one."""
+
+    label: str | None = Field(default=None, max_length=200)
+    score_percent: float | None = Field(default=None, ge=0, le=100)
+    fps: float = Field(default=0.0, ge=0)
 
 
 class Summary(Payload):
@@ -104,6 +133,7 @@ class Summary(Payload):
         label: what the last frame showed, with `score_percent`; None before the first.
         model: name and beginning of the sha256 of the model that classifies. offered: of the last order.
         progress_percent: how much of the offered one has arrived, while it is being fetched.
+        cameras: each by itself, where there are several.
 
     """
 
@@ -119,6 +149,7 @@ class Summary(Payload):
     updating: bool = False
     progress_percent: int | None = Field(default=None, ge=0, le=100)
     message: str = Field(default="", max_length=255)
+    cameras: dict[CameraName, CameraSummary] = Field(default={}, max_length=MAX_CAMERAS)
 
 
 class EventKind(StrEnum):

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from slimcast_edge.region import Region
-from slimcast_edge.wire.payload import CHUNK_BYTES, MAX_ARTIFACT_BYTES, Name, Payload, Sha256
+from slimcast_edge.wire.payload import (
+    CHUNK_BYTES,
+    MAX_ARTIFACT_BYTES,
+    MAX_CAMERAS,
+    CameraName,
+    Name,
+    Payload,
+    Sha256,
+)
 
 
 class DeviceState(StrEnum):
@@ -34,8 +42,21 @@ class Status(Payload):
     since: float = Field(ge=0)
 
 
+class CameraAbout(Payload):
+    """One of several cameras of a device. `kind`: as its settings name it."""
+
+    name: CameraName
+    kind: str = Field(max_length=50)
+
+
 class About(Payload):
-    """``<device>/about``, retained: what the device is."""
+    """``<device>/about``, retained: what the device is.
+
+    Attributes:
+        camera: kind of the camera, or the kinds, with commas between them.
+        cameras: each camera, where there are several; empty for a device with one.
+
+    """
 
     session: str = Field(max_length=64)
     hardware: str = Field(max_length=200)
@@ -51,6 +72,7 @@ class About(Payload):
     runtime_version: str = Field(default="", max_length=80)
     provider_reason: str = Field(default="", max_length=400)
     key_fingerprints: list[Annotated[str, Field(max_length=16)]] = Field(default=[], max_length=8)
+    cameras: list[CameraAbout] = Field(default=[], max_length=MAX_CAMERAS)
 
 
 class ArtifactRef(Payload):
@@ -125,6 +147,23 @@ class CameraView(Payload):
     gain: float | None = Field(default=None, gt=0, le=1000)
 
 
+class CameraOrder(Payload):
+    """What is wanted of one of several cameras.
+
+    Attributes:
+        view: None: it looks as its own settings say. stream: None: it streams as the device does.
+
+    """
+
+    view: CameraView | None = None
+    stream: StreamSettings | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it wants nothing."""
+        return self.view is None and self.stream is None
+
+
 class Desired(Payload):
     """``<device>/desired``, retained: what the studio wants of a device; signed as a whole (`signing`).
 
@@ -134,7 +173,8 @@ class Desired(Payload):
     Attributes:
         next_key: public key (base64) that the studio will sign with; the device pins it beside the others.
         retired_keys: fingerprints of keys that the studio no longer signs with; the device unpins them.
-        camera: None: the camera looks as its own settings say.
+        camera: how the camera of a device with one looks; None: as its own settings say.
+        cameras: the same for each of several, by its name; one that is not named has nothing ordered.
 
     """
 
@@ -146,7 +186,19 @@ class Desired(Payload):
     next_key: str = Field(default="", max_length=64)
     retired_keys: list[Annotated[str, Field(max_length=16)]] = Field(default=[], max_length=4)
     camera: CameraView | None = None
+    cameras: dict[CameraName, CameraOrder] = Field(default={}, max_length=MAX_CAMERAS)
     signature: str = Field(default="", max_length=200)
+
+    def view_of(self, camera: str) -> CameraView | None:
+        """Return how a camera is to look, "" being the only one; None: as its own settings say."""
+        if not camera:
+            return self.camera
+        return self.cameras[camera].view if camera in self.cameras else None
+
+    def stream_of(self, camera: str) -> StreamSettings:
+        """Return how a camera is to stream, "" being the only one."""
+        own = self.cameras[camera].stream if camera in self.cameras else None
+        return own or self.stream
 
 
 class Reported(Payload):

@@ -6,7 +6,13 @@ from typing import Literal
 
 from slimcast_edge.errors import WireError
 from slimcast_edge.wire.commands import Command, Compare, Measure, Reply, ViewLease
-from slimcast_edge.wire.payload import CHUNK_BYTES, MAX_FRAME_BYTES, MAX_STATE_BYTES, Payload
+from slimcast_edge.wire.payload import (
+    CHUNK_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_STATE_BYTES,
+    MAX_TELEMETRY_BYTES,
+    Payload,
+)
 from slimcast_edge.wire.results import Event, Result, Summary, Telemetry
 from slimcast_edge.wire.state import About, Desired, Reported, Status, Want
 
@@ -43,19 +49,27 @@ class TopicInfo:
         """Whether the studio writes it; all else comes from devices. The broker's ACL is made from this."""
         return self.suffix in {"desired", "blob"} or self.suffix.startswith("cmd/")
 
+    @property
+    def has_tail(self) -> bool:
+        """Whether one more level follows: the id of a reply, the name of a camera."""
+        return self.suffix in {"reply", "camera"}
+
 
 TOPICS = {
     info.suffix: info
     for info in (
         TopicInfo(suffix="status", payload=Status, retained=True, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="about", payload=About, retained=True, qos=1, max_bytes=MAX_STATE_BYTES),
-        TopicInfo(suffix="desired", payload=Desired, retained=True, qos=1, max_bytes=2048),
+        TopicInfo(suffix="desired", payload=Desired, retained=True, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="reported", payload=Reported, retained=True, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="want", payload=Want, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="frame", payload=None, retained=False, qos=0, max_bytes=MAX_FRAME_BYTES),
+        TopicInfo(suffix="camera", payload=None, retained=False, qos=0, max_bytes=MAX_FRAME_BYTES),
         TopicInfo(suffix="snapshot", payload=None, retained=False, qos=1, max_bytes=MAX_FRAME_BYTES),
         TopicInfo(suffix="result", payload=Result, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
-        TopicInfo(suffix="telemetry", payload=Telemetry, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
+        TopicInfo(
+            suffix="telemetry", payload=Telemetry, retained=False, qos=0, max_bytes=MAX_TELEMETRY_BYTES
+        ),
         TopicInfo(suffix="summary", payload=Summary, retained=False, qos=0, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="event", payload=Event, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
         TopicInfo(suffix="cmd/view", payload=ViewLease, retained=False, qos=1, max_bytes=MAX_STATE_BYTES),
@@ -68,7 +82,8 @@ TOPICS = {
         TopicInfo(suffix="blob", payload=None, retained=False, qos=0, max_bytes=CHUNK_BYTES),
     )
 }
-"""Every topic. ``reply`` is followed by the command's id; ``blob`` stands below the site."""
+"""Every topic. ``reply`` is followed by the command's id, ``camera`` (a frame of one of several cameras) by
+its name; ``blob`` stands below the site."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +107,7 @@ def root(site: str) -> str:
 
 
 def topic(site: str, device: str, suffix: str, tail: str = "") -> str:
-    """Return a device's topic, such as ``slimcast/v1/lab/cam1/status``; `tail` is the id of a reply."""
+    """Return a device's topic, such as ``slimcast/v1/lab/cam1/status``; `tail`: see `TopicInfo.has_tail`."""
     if suffix not in TOPICS:
         raise WireError(f"No topic {suffix!r}. Known: {', '.join(TOPICS)}.")
     name = device if device == "+" else _checked_name(device)
@@ -124,9 +139,11 @@ def parse_topic(text: str) -> Address:
     site, device, suffix = parts[2], parts[3], "/".join(parts[4:])
     if device == "blob" and len(parts) == 6 and _SHA256.fullmatch(parts[4]) and parts[5].isdecimal():
         return Address(site=site, device=parts[4], suffix="blob", tail=parts[5])
-    if parts[4] == "reply" and len(parts) == 6 and _NAME.fullmatch(parts[5]):
-        return Address(site=site, device=device, suffix="reply", tail=parts[5])
-    if suffix not in TOPICS or suffix in {"blob", "reply"} or not _NAME.fullmatch(device):
+    if not _NAME.fullmatch(device):
+        raise WireError(f"{text[:200]!r} is no topic of ours.")
+    if parts[4] in TOPICS and TOPICS[parts[4]].has_tail and len(parts) == 6 and _NAME.fullmatch(parts[5]):
+        return Address(site=site, device=device, suffix=parts[4], tail=parts[5])
+    if suffix not in TOPICS or suffix == "blob" or TOPICS[suffix].has_tail:
         raise WireError(f"{text[:200]!r} is no topic of ours.")
     return Address(site=site, device=device, suffix=suffix)
 

@@ -10,7 +10,7 @@ STUDIO = "studio"
 """User of the studio at the broker; no device may have this name."""
 HOME_ASSISTANT = "home-assistant"
 """User of Home Assistant, which may look and not order; no device may have this name either."""
-_SHOWN_AT_HOME = ("status", "summary", "frame")
+_SHOWN_AT_HOME = ("status", "summary", "frame", "camera")
 MESSAGE_BYTES = 1_000_000
 """Frames have at most 900 kB and chunks 128 KiB; nothing larger is ours."""
 QUEUED_MESSAGES = 1000
@@ -95,7 +95,7 @@ def render_acl(site: str) -> str:
         f"user {HOME_ASSISTANT}",
         "topic read homeassistant/#",
         "topic readwrite homeassistant/status",
-        *(f"topic read {root}/+/{suffix}" for suffix in _SHOWN_AT_HOME),
+        *(f"topic read {root}/+/{_filter(wire.TOPICS[suffix])}" for suffix in _SHOWN_AT_HOME),
         "",
         f"user {STUDIO}",
         f"topic readwrite {root}/#",
@@ -117,4 +117,4 @@ def denied(acl: str) -> list[str]:
 
 
 def _filter(row: wire.TopicInfo) -> str:
-    return f"{row.suffix}/+" if row.suffix == "reply" else row.suffix
+    return f"{row.suffix}/+" if row.has_tail else row.suffix
