@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from slimcast.errors import FleetError
 from slimcast.fleet.measuring import Assignment
-from slimcast.fleet.records import Device, FramePacket
+from slimcast.fleet.records import Device, FramePacket, source_name
 from slimcast.recipe import parse_recipe
 from slimcast.records import EventKind, Measurement, Run, RunState, Search, Variant
 from slimcast.search import parse_search
@@ -33,8 +33,8 @@ class FakeHub:
     commands: list[tuple[str, str]] = field(default_factory=list)
     watchers: dict[str, dict[str, Callable[[FramePacket], None]]] = field(default_factory=dict)
     connected: bool = True
-    stream_orders: list[tuple[str, wire.StreamSettings]] = field(default_factory=list)
-    views: list[tuple[str, wire.CameraView]] = field(default_factory=list)
+    stream_orders: list[tuple[str, wire.StreamSettings | None]] = field(default_factory=list)
+    views: list[tuple[str, wire.CameraView | None]] = field(default_factory=list)
     taken: list[FramePacket] = field(default_factory=list)
     measured: list[tuple[str, Assignment]] = field(default_factory=list)
     broker_problem: str = ""
@@ -67,12 +67,13 @@ class FakeHub:
                 return device
         raise FleetError(f"Nothing has been heard of a device {name!r}.")
 
-    def watch(self, device: str, viewer: str, callback: Callable[[FramePacket], None]):
-        self.watchers.setdefault(device, {})[viewer] = callback
-        return lambda: self.watchers[device].pop(viewer)
+    def watch(self, device: str, viewer: str, callback: Callable[[FramePacket], None], camera: str = ""):
+        name = source_name(device, camera)
+        self.watchers.setdefault(name, {})[viewer] = callback
+        return lambda: self.watchers[name].pop(viewer)
 
     def deliver(self, packet: FramePacket) -> None:
-        for callback in list(self.watchers.get(packet.device, {}).values()):
+        for callback in list(self.watchers.get(packet.source, {}).values()):
             callback(packet)
 
     def measure(self, device: str, what: Assignment, timeout_s: float) -> wire.Measured:
@@ -97,16 +98,16 @@ class FakeHub:
         self.orders.append((device, artifact_sha256, name))
         return 7
 
-    def set_stream(self, device: str, stream: wire.StreamSettings) -> int:
+    def set_stream(self, device: str, stream: wire.StreamSettings | None, camera: str = "") -> int:
         if self.refusal:
             raise FleetError(self.refusal)
-        self.stream_orders.append((device, stream))
+        self.stream_orders.append((source_name(device, camera), stream))
         return 8
 
-    def set_camera(self, device: str, camera: wire.CameraView) -> int:
+    def set_camera(self, device: str, view: wire.CameraView | None, camera: str = "") -> int:
         if self.refusal:
             raise FleetError(self.refusal)
-        self.views.append((device, camera))
+        self.views.append((source_name(device, camera), view))
         return 9
 
     def snapshots(self, device: str) -> list[FramePacket]:

@@ -48,6 +48,8 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute("/api/live", live.live_socket),
         Route("/api/live/{device}.mjpg", live.mjpeg),
         Route("/api/live/{device}.jpg", live.snapshot),
+        Route("/api/live/{device}/{camera}.mjpg", live.mjpeg),
+        Route("/api/live/{device}/{camera}.jpg", live.snapshot),
         Route("/api/snapshots/{device}/{id}.jpg", snapshots.picture),
         Route("/api/artifacts/{sha256}.onnx", artifacts.download),
         Route("/api/alerts", alerts.listing),

@@ -1,4 +1,4 @@
-"""How a camera looks at the world: a form to turn, mirror, cut and expose its picture while it runs."""
+"""How a camera looks at the world: a form to turn, mirror, cut and expose its picture, and the way back."""
 
 import hashlib
 from typing import cast
@@ -6,9 +6,9 @@ from typing import cast
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast.fleet.records import Device
+from slimcast.fleet.records import Device, source_name
 from slimcast_edge.wire import CameraView
-from slimcast_web.components import notices
+from slimcast_web.components import camera_choice, notices
 from slimcast_web.services import streaming
 from slimcast_web.services.streaming import Standing
 from slimcast_web.services.studio import Studio
@@ -26,22 +26,34 @@ def show(studio: Studio, device: Device) -> None:
     if not panel.open:
         return
     with panel:
+        camera = camera_choice.show(device, "camera")
+        name = source_name(device.name, camera)
         outcome = st.container()
-        view = _form(device, streaming.view_of(device))
+        ordered = streaming.view_of(device, camera)
+        view = _form(name, ordered or CameraView())
         if view is not None:
-            try:
-                st.session_state[_memory(device)] = streaming.order_view(studio, device.name, view)
-            except SlimcastError as error:
-                st.session_state[_memory(device)] = error
+            _order(studio, device.name, camera, view)
+        if ordered is None:
+            st.caption(
+                "The camera's own settings hold until you order a view; an order replaces all of them."
+            )
+        elif st.button("Back to its own settings", key=f"camera-own-{name}", icon=":material/undo:"):
+            _order(studio, device.name, camera, None)
         with outcome:
-            _outcome(device)
+            _outcome(device, name)
 
 
-def _form(device: Device, now: CameraView) -> CameraView | None:
+def _order(studio: Studio, device: str, camera: str, view: CameraView | None) -> None:
+    memory = _memory(source_name(device, camera))
+    try:
+        st.session_state[memory] = streaming.order_view(studio, device, view, camera)
+    except SlimcastError as error:
+        st.session_state[memory] = error
+
+
+def _form(name: str, now: CameraView) -> CameraView | None:
     # Other widgets for another order: what was changed elsewhere is not covered by what stood here before.
-    key = f"{device.name}-{hashlib.sha256(now.encode()).hexdigest()[:8]}"
-    if device.desired is None or device.desired.camera is None:
-        st.caption("The camera's own settings hold until you order a view; an order replaces all of them.")
+    key = f"{name}-{hashlib.sha256(now.encode()).hexdigest()[:8]}"
     left, top, right, bottom = now.region or (0.0, 0.0, 1.0, 1.0)
     with st.form(f"camera-form-{key}", border=False):
         turn, swap = st.columns(2, vertical_alignment="bottom")
@@ -76,21 +88,21 @@ def _form(device: Device, now: CameraView) -> CameraView | None:
     )
 
 
-def _outcome(device: Device) -> None:
+def _outcome(device: Device, name: str) -> None:
     """Say how the last order of this tab stands; the page draws itself every second, so this is kept."""
-    last = st.session_state.get(_memory(device))
+    last = st.session_state.get(_memory(name))
     if isinstance(last, SlimcastError):
         notices.error(last)
     elif last is not None:
         revision = cast(int, last)
         standing, sentence = streaming.standing(device, revision)
         if standing is Standing.IN_FORCE:
-            st.success(f"{device.name} looks so since revision {revision}.", icon=":material/check:")
+            st.success(f"{name} looks so since revision {revision}.", icon=":material/check:")
         elif standing is Standing.WAITING:
             st.info(sentence, icon=":material/hourglass:")
         else:
             notices.error(SlimcastError(sentence))
 
 
-def _memory(device: Device) -> str:
-    return f"camera-ordered-{device.name}"
+def _memory(name: str) -> str:
+    return f"camera-ordered-{name}"

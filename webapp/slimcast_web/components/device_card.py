@@ -3,7 +3,7 @@
 import streamlit as st
 
 from slimcast.fleet.records import Device
-from slimcast_edge.wire import DeviceState, Reported, StreamReport
+from slimcast_edge.wire import CameraFigures, DeviceState, Reported, StreamReport
 from slimcast_web.services import figures, fleet, streaming
 
 COLOURS = {
@@ -42,7 +42,8 @@ def _about(device: Device) -> None:
         st.caption("It has not said what it is.")
         return
     threads = figures.plural(about.threads, "thread")
-    st.text(f"{about.hardware} · {about.camera} camera · {about.runtime}, {threads}")
+    cameras = figures.plural(len(about.cameras), "camera") if about.cameras else f"{about.camera} camera"
+    st.text(f"{about.hardware} · {cameras} · {about.runtime}, {threads}")
 
 
 def _deployment(device: Device, reported: Reported, passed: list[DeviceState]) -> None:
@@ -88,9 +89,25 @@ def _telemetry(device: Device) -> None:
         heat.metric("Heat, °C", f"{telemetry.temperature_c:.0f}", throttled, delta_color="inverse")
     else:
         heat.metric("Dropped", figures.count(telemetry.dropped))
-    if telemetry.stream is not None:
+    if telemetry.cameras:
+        for name, camera in telemetry.cameras.items():
+            _camera(name, camera)
+    elif telemetry.stream is not None:
         _stream(telemetry.stream)
     st.caption("p50: median latency since the last message. Dropped: frames that came while one was waiting.")
+
+
+def _camera(name: str, camera: CameraFigures) -> None:
+    """Show one of several cameras as a line."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if camera.trouble:
+            st.badge(name, icon=":material/videocam_off:", color="red")
+            st.text(camera.trouble)
+            return
+        st.badge(name, icon=":material/videocam:", color="green")
+        st.text(f"{camera.fps:.1f} frames/s classified")
+    if camera.stream is not None:
+        _stream(camera.stream)
 
 
 def _stream(report: StreamReport) -> None:

@@ -33,6 +33,7 @@ def show(known: Sequence[str]) -> list[str]:
         st.caption(
             "A kiosk shows these pictures and nothing else, for a screen on a wall. On a picture, Enter or a "
             "double click fills the screen, Escape goes back, Space pauses. Other tools find each camera "
-            "under /api/live/NAME.mjpg and /api/live/NAME.jpg."
+            "under /api/live/NAME.mjpg and /api/live/NAME.jpg; one of several cameras of a device is "
+            "DEVICE/CAMERA."
         )
     return picked

@@ -6,7 +6,7 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet.records import Device
-from slimcast_web.components import notices
+from slimcast_web.components import camera_choice, notices
 from slimcast_web.services import figures, streaming
 from slimcast_web.services.streaming import Picture
 from slimcast_web.services.studio import Studio
@@ -35,6 +35,7 @@ def show(studio: Studio, device: Device) -> None:
 
 
 def _buttons(studio: Studio, device: Device) -> None:
+    camera = camera_choice.show(device, "pictures")
     outcome = f"pictures-said-{device.name}"
     with st.container(horizontal=True):
         take = st.button(
@@ -47,7 +48,7 @@ def _buttons(studio: Studio, device: Device) -> None:
         )  # fmt: skip
     try:
         if take:
-            st.session_state[outcome] = f"Frame {streaming.take(studio, device.name)} was taken."
+            st.session_state[outcome] = f"Frame {streaming.take(studio, device.name, camera)} was taken."
         if fetch:
             count = streaming.fetch(studio, device.name)
             st.session_state[outcome] = (
@@ -66,6 +67,8 @@ def _show(device: str, picture: Picture) -> None:
     # The browser decodes it, not the studio: what a device sends as a JPEG may be anything.
     address = streaming.address(device, picture)
     when = figures.clock(picture.taken_at)
+    if picture.camera:
+        when = f"{picture.camera}, {when}"
     words_html, address_html = html.escape(f"{device}, {when}"), html.escape(address)
     st.html(f'<img src="{address_html}" alt="{words_html}" style="width: 100%; border-radius: 0.25rem">')
     st.caption(when)

@@ -5,9 +5,9 @@ import hashlib
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast.fleet.records import Device
+from slimcast.fleet.records import Device, source_name
 from slimcast_edge.wire import SnapshotRule, StreamSettings
-from slimcast_web.components import camera_panel, notices, snapshot_panel
+from slimcast_web.components import camera_choice, camera_panel, notices, snapshot_panel
 from slimcast_web.services import streaming
 from slimcast_web.services.streaming import Standing
 from slimcast_web.services.studio import Studio
@@ -34,17 +34,23 @@ def show(studio: Studio, device: Device) -> None:
 
 
 def _panel(studio: Studio, device: Device) -> None:
+    camera = camera_choice.show(device, "stream", everyone="All that have no stream of their own")
     outcome = st.container()
-    stream = _form(device, streaming.ordered(device), streaming.known_labels(studio, device))
+    name = source_name(device.name, camera)
+    stream = _form(name, streaming.ordered(device, camera), streaming.known_labels(studio, device))
     if stream is not None:
-        _order(studio, device.name, stream)
+        _order(studio, device.name, stream, camera)
+    if camera and not streaming.has_own_stream(device, camera):
+        st.caption(f"{name} streams as its device does until you order another stream for it.")
+    elif camera and st.button("Stream as the device does", key=f"stream-own-{name}", icon=":material/undo:"):
+        _order(studio, device.name, None, camera)
     with outcome:
         _outcome(device)
 
 
-def _order(studio: Studio, device: str, stream: StreamSettings) -> None:
+def _order(studio: Studio, device: str, stream: StreamSettings | None, camera: str) -> None:
     try:
-        st.session_state[_memory(device)] = streaming.order(studio, device, stream)
+        st.session_state[_memory(device)] = streaming.order(studio, device, stream, camera)
     except SlimcastError as error:
         st.session_state[_memory(device)] = error
 
@@ -64,9 +70,9 @@ def _outcome(device: Device) -> None:
             notices.error(SlimcastError(sentence))
 
 
-def _form(device: Device, now: StreamSettings, labels: list[str]) -> StreamSettings | None:
+def _form(name: str, now: StreamSettings, labels: list[str]) -> StreamSettings | None:
     # Other widgets for another order: what was changed elsewhere is not covered by what stood here before.
-    key = f"{device.name}-{hashlib.sha256(now.encode()).hexdigest()[:8]}"
+    key = f"{name}-{hashlib.sha256(now.encode()).hexdigest()[:8]}"
     with st.form(f"stream-form-{key}", border=False):
         rate, width, quality = st.columns(3, vertical_alignment="bottom")
         max_fps = rate.number_input(

@@ -20,8 +20,8 @@ def show() -> None:
         st.info("No camera has reported to this studio yet. The Fleet page says how to connect one.")
         navigation.link("fleet", "Connect a camera", icon=":material/router:")
     with tools:
-        picked = live_choice.show(names)
+        picked = live_choice.show(live.sources(opened.hub))
     live_wall.show(picked)
     for device in fleet.devices(opened):
-        if [device.name] == picked:
+        if picked and set(picked) <= {device.name, *device.sources}:
             snapshot_panel.show(opened, device)

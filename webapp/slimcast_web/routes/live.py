@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from slimcast.errors import FleetError, SlimcastError
+from slimcast.fleet.records import source_name
 from slimcast_web.services import live, streaming, studio
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class _Request:
 async def live_socket(websocket: WebSocket) -> None:
     """Serve one wall.
 
+    Cameras are named by their device, or as ``device/camera`` where it has several.
     From the browser, text: ``{"devices": ["cam1"] or "*", "paused": ["cam2"], "window": 2}`` (those that are
     paused are not watched), ``{"ack": "cam1"}``, and ``{"picture": "cam1"}`` to have a picture taken.
     To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states]}``, and
@@ -140,7 +142,7 @@ async def _apply(hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None
     devices = wanted.devices
     if wanted.everything:
         devices = [device.name for device in hub.devices()]
-    devices = [name for name in devices if name not in wanted.paused]
+    devices = [name for name in live.expanded(hub, devices) if name not in wanted.paused]
     await asyncio.to_thread(viewer.want, devices, wanted.window)
 
 
@@ -165,26 +167,41 @@ def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
 
 async def mjpeg(request: Request) -> Response:
     """Stream one camera as ``multipart/x-mixed-replace``, for browsers, VLC and recorders."""
-    device = request.path_params["device"]
     try:
-        studio.current().hub.device(device)
+        camera = _camera(request)
     except FleetError as error:
         return PlainTextResponse(str(error), status_code=404)
     return StreamingResponse(
-        _parts(device),
+        _parts(camera),
         media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
         # "identity" keeps the compressing middleware from buffering the stream.
         headers={"Cache-Control": "no-store", "Content-Encoding": "identity"},
     )
 
 
-async def _parts(device: str) -> AsyncGenerator[bytes, None]:
+def _camera(request: Request) -> str:
+    """Return the name of the camera that the address means.
+
+    Raises:
+        FleetError: there is none; lists those of its device.
+
+    """
+    given = request.path_params
+    device = studio.current().hub.device(given["device"])
+    name = source_name(device.name, given.get("camera", ""))
+    if name not in device.sources:
+        known = ", ".join(f"/api/live/{source}.mjpg" for source in device.sources)
+        raise FleetError(f"There is no camera {name[:100]!r}. The cameras of {device.name}: {known}.")
+    return name
+
+
+async def _parts(camera: str) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
     viewer = live.Viewer(studio.current().hub, lambda: _wake(loop, news))
     _streams.add(news)
     try:
-        await asyncio.to_thread(viewer.want, [device])
+        await asyncio.to_thread(viewer.want, [camera])
         while not closing.is_set():
             news.clear()
             packet = viewer.take()
@@ -200,17 +217,15 @@ async def _parts(device: str) -> AsyncGenerator[bytes, None]:
 
 async def snapshot(request: Request) -> Response:
     """Return the newest frame of a camera, waiting for one if nobody has been watching."""
-    device = request.path_params["device"]
-    hub = studio.current().hub
     try:
-        hub.device(device)
+        camera = _camera(request)
     except FleetError as error:
         return PlainTextResponse(str(error), status_code=404)
-    stream = _parts(device)
+    stream = _parts(camera)
     try:
         part = await asyncio.wait_for(anext(stream), FIRST_FRAME_S)
     except (TimeoutError, StopAsyncIteration):
-        text = f"No frame came from {device!r} within {FIRST_FRAME_S:.0f} s. Is its client running?"
+        text = f"No frame came from {camera!r} within {FIRST_FRAME_S:.0f} s. Is its client running?"
         return PlainTextResponse(text, status_code=504)
     finally:
         await stream.aclose()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from slimcast.errors import FleetError
-from slimcast.fleet.records import FramePacket
-from slimcast_edge.wire import Name
+from slimcast.fleet.records import Device, FramePacket, split_source
+from slimcast_edge.wire import CameraName, Name
 
 if TYPE_CHECKING:
     from slimcast.fleet.hub import FleetHub
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_DEVICES = 64
 MAX_WINDOW = 8
 _NAMES: TypeAdapter[str] = TypeAdapter(Name)
+_CAMERA_NAMES: TypeAdapter[str] = TypeAdapter(CameraName)
 
 
 class Viewer:
@@ -44,18 +45,21 @@ class Viewer:
         self._window = 0
         self._closed = False
 
-    def want(self, devices: Iterable[str], window: int = 0) -> None:
-        """Watch exactly these cameras; `window` frames may be unacknowledged, 0 means any number."""
+    def want(self, cameras: Iterable[str], window: int = 0) -> None:
+        """Watch exactly these cameras; `window` frames may be unacknowledged, 0 means any number.
+
+        A camera is named by its device, or as ``device/camera`` where that has several.
+        """
         with self._changing:
             if self._closed:
                 return  # a call that was on its way in a thread when the tab closed
-            self._change(list(dict.fromkeys(devices))[:MAX_DEVICES], window)
+            self._change(list(dict.fromkeys(cameras))[:MAX_DEVICES], window)
 
-    def acknowledge(self, device: str) -> None:
+    def acknowledge(self, camera: str) -> None:
         """Note that the viewer has drawn a frame of this camera."""
         with self._lock:
-            left = self._unacknowledged.get(device, 0)
-            self._unacknowledged[device] = max(0, left - 1)
+            left = self._unacknowledged.get(camera, 0)
+            self._unacknowledged[camera] = max(0, left - 1)
         self._wake()
 
     def take(self) -> FramePacket | None:
@@ -92,41 +96,65 @@ class Viewer:
         for stop in gone:
             stop()
         for name in new:
-            try:
-                # Names come from browsers: only those that the hub knows become topics.
-                stop = self._hub.watch(self._hub.device(name).name, self.name, self._receive)
-            except FleetError:
+            # Names come from browsers: only those that the hub knows become topics.
+            found = find(self._hub, name)
+            if found is None:
                 continue  # the next call may find it
+            stop = self._hub.watch(found[0].name, self.name, self._receive, found[1])
             with self._lock:
                 self._stops[name] = stop
 
     def _receive(self, packet: FramePacket) -> None:
         with self._lock:
             # Its place in the queue stays, so that a fast camera does not starve a slow one.
-            self.replaced += packet.device in self._waiting
-            self._waiting[packet.device] = packet
+            self.replaced += packet.source in self._waiting
+            self._waiting[packet.source] = packet
         self._wake()
 
 
+def find(hub: "FleetHub", name: str) -> tuple[Device, str] | None:
+    """Return the device and the camera that a name means; None where there is no such camera."""
+    device_name, camera = split_source(name)
+    try:
+        device = hub.device(device_name)
+    except FleetError:
+        return None
+    return (device, camera) if name in device.sources else None
+
+
+def expanded(hub: "FleetHub", names: Iterable[str]) -> list[str]:
+    """Return the names of cameras; that of a device with several stands for all of them."""
+    several = {device.name: device.sources for device in hub.devices() if device.cameras}
+    return list(dict.fromkeys(one for name in names for one in several.get(name, (name,))))
+
+
+def sources(hub: "FleetHub") -> list[str]:
+    """Return the names of all cameras there are."""
+    return [name for device in hub.devices() for name in device.sources]
+
+
 def named(text: str) -> list[str]:
-    """Return the cameras that an address names, such as ``cam1,cam2``: what can be a name, each once."""
+    """Return the cameras that an address names, such as ``cam1,gate/left``: what can be a name, each once."""
     names = dict.fromkeys(part for part in text.split(",") if _is_name(part))
     return list(names)[:MAX_DEVICES]
 
 
 def _is_name(text: str) -> bool:
+    device, slash, camera = text.partition("/")
     try:
-        _NAMES.validate_python(text)
+        _NAMES.validate_python(device)
+        if slash:
+            _CAMERA_NAMES.validate_python(camera)
     except ValidationError:
         return False
-    return text != "blob"  # the one level below a site that is no device
+    return device != "blob"  # the one level below a site that is no device
 
 
 def pack(packet: FramePacket) -> bytes:
     """Return the message for one frame: length of the header (4 bytes, big-endian), header (JSON), JPEG."""
     header = json.dumps(
         {
-            "device": packet.device,
+            "device": packet.source,
             "result": packet.result.model_dump(mode="json"),
             "received_at": packet.received_at,
             "sent_at": time.time(),
@@ -137,18 +165,21 @@ def pack(packet: FramePacket) -> bytes:
 
 
 def device_states(hub: "FleetHub") -> list[dict[str, Any]]:
-    """Return what the wall says of each camera beside its picture."""
-    states = []
-    for device in hub.devices():
-        telemetry, reported = device.telemetry, device.reported
-        states.append(
-            {
-                "device": device.name,
-                "online": bool(device.online),
-                "model": reported.active_name if reported else "",
-                "state": reported.state.value if reported else "",
-                "fps": round(telemetry.fps, 1) if telemetry else None,
-                "latency_ms": round(telemetry.latency_p50_ms, 2) if telemetry else None,
-            }
-        )
-    return states
+    """Return what the wall says of each camera beside its picture; `of`: its device."""
+    return [_state(device, name) for device in hub.devices() for name in device.sources]
+
+
+def _state(device: Device, name: str) -> dict[str, Any]:
+    telemetry, reported = device.telemetry, device.reported
+    own = telemetry.cameras.get(split_source(name)[1]) if telemetry else None
+    fps = own.fps if own else telemetry.fps if telemetry else None
+    return {
+        "device": name,
+        "of": device.name,
+        "online": bool(device.online),
+        "model": reported.active_name if reported else "",
+        "state": reported.state.value if reported else "",
+        "fps": round(fps, 1) if fps is not None else None,
+        "latency_ms": round(telemetry.latency_p50_ms, 2) if telemetry else None,
+        "trouble": own.trouble if own else "",
+    }

@@ -4,9 +4,10 @@ import hashlib
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from slimcast.errors import FleetError
-from slimcast.fleet.records import Device, FramePacket
+from slimcast.fleet.records import Device, FramePacket, split_source
 from slimcast_edge.errors import Refusal
 from slimcast_edge.wire import CameraView, DeviceState, StreamReport, StreamSettings
 from slimcast_web.services import figures
@@ -32,44 +33,59 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture that a device has taken. `name`: of its file, for a download; `taken_at`: Unix time, s."""
+    """A picture that a device has taken.
+
+    Attributes:
+        name: of its file, for a download.
+        camera: which of several cameras took it; empty for the only one.
+        taken_at: Unix time, s.
+
+    """
 
     id: str
+    camera: str
     name: str
     taken_at: float
     label: str
     jpeg: bytes
 
 
-def ordered(device: Device) -> StreamSettings:
-    """Return how a device was told to stream; the defaults where nobody has told it."""
-    return device.desired.stream if device.desired is not None else StreamSettings()
+def ordered(device: Device, camera: str = "") -> StreamSettings:
+    """Return how a device, or one of its cameras, was told to stream; the defaults where nobody has told it."""
+    return device.desired.stream_of(camera) if device.desired is not None else StreamSettings()
 
 
-def order(studio: Studio, device: str, stream: StreamSettings) -> int:
-    """Order a device to stream in another way; return the order's revision.
-
-    Raises:
-        FleetError: the broker is away, or the device cannot be ordered.
-
-    """
-    return studio.hub.set_stream(device, stream)
+def has_own_stream(device: Device, camera: str) -> bool:
+    """Return whether a camera was told to stream in another way than its device."""
+    order = device.desired.cameras.get(camera) if device.desired is not None else None
+    return order is not None and order.stream is not None
 
 
-def view_of(device: Device) -> CameraView:
-    """Return how a camera was told to look; the defaults where nobody has told it."""
-    ordered = device.desired.camera if device.desired is not None else None
-    return ordered or CameraView()
+def order(studio: Studio, device: str, stream: StreamSettings | None, camera: str = "") -> int:
+    """Order a device, or one of its cameras, to stream in another way; return the order's revision.
 
-
-def order_view(studio: Studio, device: str, view: CameraView) -> int:
-    """Order a camera to look in another way; return the order's revision.
+    None: the camera is to stream as its device does.
 
     Raises:
         FleetError: the broker is away, or the device cannot be ordered.
 
     """
-    return studio.hub.set_camera(device, view)
+    return studio.hub.set_stream(device, stream, camera)
+
+
+def view_of(device: Device, camera: str = "") -> CameraView | None:
+    """Return how a camera was told to look; None where nobody has told it, and its own settings hold."""
+    return device.desired.view_of(camera) if device.desired is not None else None
+
+
+def order_view(studio: Studio, device: str, view: CameraView | None, camera: str = "") -> int:
+    """Order a camera to look in another way, or (None) as its own settings say; return the order's revision.
+
+    Raises:
+        FleetError: the broker is away, or the device cannot be ordered.
+
+    """
+    return studio.hub.set_camera(device, view, camera)
 
 
 def standing(device: Device, revision: int) -> tuple[Standing, str]:
@@ -115,41 +131,46 @@ def known_labels(studio: Studio, device: Device) -> list[str]:
     return sorted(labels)
 
 
-def take(studio: Studio, device: str) -> int:
-    """Have a device take a picture; return the number of its frame. The picture comes a moment later.
+def take(studio: Studio, device: str, camera: str = "") -> int:
+    """Have a camera take a picture; return the number of its frame. The picture comes a moment later.
 
     Raises:
         FleetError: it did not answer, or cannot take one.
 
     """
-    return int(_snapshot(studio, device, {}).get("frame", 0))
+    return int(_snapshot(studio, device, {"camera": camera} if camera else {}).get("frame", 0))
 
 
-def take_and_wait(studio: Studio, device: str, timeout_s: float = ARRIVAL_S) -> Picture:
-    """Have a device take a picture, and wait until it has come. It blocks: call it in a thread.
+def take_and_wait(studio: Studio, name: str, timeout_s: float = ARRIVAL_S) -> Picture:
+    """Have a camera take a picture, and wait until it has come. It blocks: call it in a thread.
+
+    `name`: of its device, or ``device/camera`` where that has several.
 
     Raises:
         FleetError: the device did not answer, cannot take one, or the picture did not come in time.
 
     """
     began = time.time()
-    frame = take(studio, device)
+    device, camera = split_source(name)
+    frame = take(studio, device, camera)
     deadline = time.monotonic() + timeout_s
     while True:
         for packet in studio.hub.snapshots(device):
             # Frames are numbered from 0 again when a client restarts: only what has come since then counts.
-            if packet.result.frame == frame and packet.received_at >= began:
+            is_ours = packet.source == name and packet.result.frame == frame
+            if is_ours and packet.received_at >= began:
                 return _picture(packet)
         if time.monotonic() >= deadline:
             raise FleetError(
-                f"{device} took a picture, which did not arrive within {timeout_s:g} s. It keeps those that "
+                f"{name} took a picture, which did not arrive within {timeout_s:g} s. It keeps those that "
                 "it cannot send; the Fleet page fetches them."
             )
         time.sleep(0.05)
 
 
-def address(device: str, picture: Picture) -> str:
-    """Return where the studio serves a picture."""
+def address(name: str, picture: Picture) -> str:
+    """Return where the studio serves a picture. `name`: of the camera or its device."""
+    device, _ = split_source(name)
     return f"/api/snapshots/{device}/{picture.id}.jpg"
 
 
@@ -173,7 +194,7 @@ def picture(studio: Studio, device: str, picture_id: str) -> Picture | None:
     return next((found for found in pictures(studio, device) if found.id == picture_id), None)
 
 
-def _snapshot(studio: Studio, device: str, args: dict[str, int]) -> dict[str, int]:
+def _snapshot(studio: Studio, device: str, args: dict[str, Any]) -> dict[str, int]:
     reply = studio.hub.command(device, "snapshot", args, COMMAND_TIMEOUT_S)
     if not reply.ok:
         raise FleetError(f"{device} sends no picture: {reply.error or 'it gave no reason'}")
@@ -183,12 +204,14 @@ def _snapshot(studio: Studio, device: str, args: dict[str, int]) -> dict[str, in
 def _picture(packet: FramePacket) -> Picture:
     result = packet.result
     # The session may be any text; a digest of it is fit for an address.
-    digest = hashlib.sha256(f"{result.session}|{result.frame}".encode()).hexdigest()[:16]
+    identity = f"{result.session}|{result.frame}" + (f"|{result.camera}" if result.camera else "")
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     at = min(result.captured_at, 2**33)  # a device with a broken clock must not break the page
     best = result.predictions[0] if result.predictions else None
     return Picture(
         id=digest,
-        name=f"{packet.device}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}-{result.frame}.jpg",
+        camera=result.camera,
+        name=f"{packet.source.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}-{result.frame}.jpg",
         taken_at=at,
         label=f"{best.label} {best.score * 100:.0f} %" if best is not None else "",
         jpeg=packet.jpeg,

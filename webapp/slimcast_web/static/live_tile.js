@@ -181,10 +181,11 @@ class Tile {
     this.figure.dataset.condition = condition;
     this.rates.textContent = live ? `${(this.arrivals.length / 2).toFixed(0)} fps · ${latency}` : "";
     this.rates.title = "Frames shown each second · preprocessing and inference on the device";
+    const trouble = this.state ? this.state.trouble : "";
     const words = {
       offline: "Offline",
-      waiting: !this.state ? "Not heard of yet" : this.state.model ? "No frames yet" : "It has no model yet",
-      stalled: `No frame for ${Math.round((at - this.lastAt) / 1000)} s`,
+      waiting: !this.state ? "Not heard of yet" : this.state.model ? trouble || "No frames yet" : "It has no model yet",
+      stalled: trouble || `No frame for ${Math.round((at - this.lastAt) / 1000)} s`,
       paused: "Paused",
       live: "",
     };

@@ -29,6 +29,7 @@ class Wall {
     this.tiles = new Map();
     this.colours = new LabelColours();
     this.devices = "*";
+    this.several = new Set(); // devices with several cameras: each of those is a tile, named device/camera
     this.allPaused = false;
     this.closed = false;
     this.heardAt = 0;
@@ -57,8 +58,9 @@ class Wall {
     this.devices = data.devices && data.devices.length ? data.devices : "*";
     this.root.classList.toggle("kiosk", Boolean(data.kiosk));
     if (this.devices !== "*") {
-      for (const name of [...this.tiles.keys()]) if (!this.devices.includes(name)) this.remove(name);
-      for (const name of this.devices) this.tile(name);
+      const wanted = (name) => this.devices.includes(name) || this.devices.includes(name.split("/")[0]);
+      for (const name of [...this.tiles.keys()]) if (!wanted(name)) this.remove(name);
+      for (const name of this.devices) if (!this.several.has(name)) this.tile(name);
     }
     if (this.socket) this.subscribe();
     else this.connect();
@@ -147,9 +149,12 @@ class Wall {
 
   states(list) {
     for (const state of list) {
-      if (this.devices !== "*" && !this.devices.includes(state.device)) continue;
+      // The name of a device with several cameras stands for all of them.
+      if (state.of !== state.device) this.several.add(state.of);
+      if (this.devices !== "*" && !this.devices.includes(state.device) && !this.devices.includes(state.of)) continue;
       this.tile(state.device).setState(state);
     }
+    for (const name of this.several) if (this.tiles.has(name)) this.remove(name);
     if (this.devices === "*" && list.length === 0) this.say("No camera has reported to this studio yet.");
     else if (this.root.dataset.connection === "open") this.say("");
   }
