@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optuna.trial import TrialState
 
@@ -166,12 +166,29 @@ def device(
     )  # fmt: skip
 
 
-def packet(name: str = "cam1", number: int = 0, label: str = "7", size: int = 100) -> FramePacket:
+def with_cameras(known: Device, *names: str, trouble: str = "") -> Device:
+    """The same device with several cameras; the last one is in trouble, if there is any."""
+    assert known.about is not None
+    assert known.telemetry is not None
+    figures = {name: wire.CameraFigures(fps=10.0 + len(name), frames=9, dropped=0) for name in names}
+    if trouble:
+        figures[names[-1]] = figures[names[-1]].model_copy(update={"fps": 0.0, "trouble": trouble})
+    cameras = [wire.CameraAbout(name=name, kind="synthetic") for name in names]
+    return replace(
+        known,
+        about=known.about.model_copy(update={"cameras": cameras}),
+        telemetry=known.telemetry.model_copy(update={"cameras": figures}),
+    )
+
+
+def packet(
+    name: str = "cam1", number: int = 0, label: str = "7", size: int = 100, camera: str = ""
+) -> FramePacket:
     """A frame; its JPEG is any bytes, since nothing on the server looks into it."""
     now = time.time()
     result = wire.Result(
         session="s1", frame=number, captured_at=now, classified_at=now, latency_ms=0.2, artifact="a" * 64,
-        predictions=[wire.Prediction(label=label, index=7, score=0.98)], expected=label,
+        predictions=[wire.Prediction(label=label, index=7, score=0.98)], expected=label, camera=camera,
     )  # fmt: skip
     return FramePacket(device=name, jpeg=b"\xff\xd8" + b"x" * size, result=result, received_at=now)
 

@@ -99,7 +99,8 @@ class TestAddress:
         [
             ("", []),
             ("cam1,,cam1, cam2", ["cam1"]),
-            ("../x,+,#,blob,a/b,<b>,cam1\n,ok", ["ok"]),
+            ("../x,+,#,blob,blob/a,a/b/c,/a,a/,a/+,<b>,cam1\n,ok", ["ok"]),
+            ("gate/left,gate,gate/left", ["gate/left", "gate"]),
             ("x" * 65, []),
         ],
     )

@@ -51,7 +51,7 @@ class Picture:
 
 
 def ordered(device: Device, camera: str = "") -> StreamSettings:
-    """Return how a device, or one of its cameras, was told to stream; the defaults where nobody has told it."""
+    """Return how a device, or one of its cameras, was told to stream; the defaults where it was not."""
     return device.desired.stream_of(camera) if device.desired is not None else StreamSettings()
 
 
@@ -207,11 +207,12 @@ def _picture(packet: FramePacket) -> Picture:
     identity = f"{result.session}|{result.frame}" + (f"|{result.camera}" if result.camera else "")
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     at = min(result.captured_at, 2**33)  # a device with a broken clock must not break the page
+    when = time.strftime("%Y%m%d-%H%M%S", time.localtime(at))
     best = result.predictions[0] if result.predictions else None
     return Picture(
         id=digest,
         camera=result.camera,
-        name=f"{packet.source.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}-{result.frame}.jpg",
+        name=f"{packet.source.replace('/', '-')}-{when}-{result.frame}.jpg",
         taken_at=at,
         label=f"{best.label} {best.score * 100:.0f} %" if best is not None else "",
         jpeg=packet.jpeg,
