@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from slimcast_edge.client.vitals import Vitals
+from slimcast_edge.client.vitals import CameraVitals, Vitals
 from slimcast_edge.wire import ArtifactRef, DeviceState, Prediction, Reported, Telemetry
 
 SHA = "ab" * 32
@@ -42,3 +42,11 @@ VITALS = Vitals(
     reconnects=2,
 )
 EMPTY = replace(VITALS, telemetry=None, best=None, reported=None, offered=None, latencies_ms=(), frames=0)
+
+TWO_CAMERAS = replace(
+    VITALS,
+    cameras=(
+        CameraVitals(name="left.1", trouble="", best=VITALS.best, fps=9.96, frames=60, dropped=1),
+        CameraVitals(name="left-1", trouble="Unplugged.", best=None, fps=0.0, frames=40, dropped=2),
+    ),
+)

@@ -10,8 +10,15 @@ import pytest
 from slimcast_edge.client.home_assistant import MARK, HomeAssistant, discovery, discovery_topic, summary
 from slimcast_edge.errors import WireError
 from slimcast_edge.mqtt import Connection
-from slimcast_edge.wire import DeviceState, Telemetry, check_size
-from support_vitals import EMPTY, SHA, VITALS
+from slimcast_edge.wire import (
+    MAX_ANNOUNCEMENT_BYTES,
+    MAX_CAMERAS,
+    DeviceState,
+    Prediction,
+    Telemetry,
+    check_size,
+)
+from support_vitals import EMPTY, SHA, TWO_CAMERAS, VITALS
 from support_wait import PATIENCE, wait_for
 
 DOCUMENT = discovery("lab", "cam.1", "Raspberry Pi 5")
@@ -36,6 +43,34 @@ def test_what_is_announced():
         if part["p"] != "camera":
             assert part["state_topic"] == "slimcast/v1/lab/cam.1/summary"
     assert len(json.dumps(DOCUMENT)) < 4096
+
+
+def test_each_of_several_cameras_has_its_picture_and_sensors():
+    document = discovery("lab", "gate", "Pi", [camera.name for camera in TWO_CAMERAS.cameras])
+    parts = document["cmps"]
+    assert [part["topic"] for part in parts.values() if part["p"] == "camera"] == [
+        "slimcast/v1/lab/gate/camera/left.1",
+        "slimcast/v1/lab/gate/camera/left-1",
+    ]
+    ids = [part["unique_id"] for part in parts.values()]
+    assert len(set(ids)) == len(ids) == 2 * 4 + 3
+    payload = summary(TWO_CAMERAS).encode()
+    check_size("summary", payload)
+    shown = {
+        part["name"]: rendered(part["value_template"], payload)
+        for part in parts.values()
+        if part["p"] == "sensor"
+    }
+    assert (shown["left.1 label"], shown["left.1 frame rate"]) == ("six", "10.0")
+    assert (shown["left-1 label"], shown["left-1 frame rate"]) == ("None", "0.0")
+
+
+def test_the_largest_messages_fit():
+    names = [f"{'n' * 30}-{number}" for number in range(MAX_CAMERAS)]
+    camera = replace(TWO_CAMERAS.cameras[0], best=Prediction(label="\U0001d7d9" * 200, index=0, score=1.0))
+    many = replace(TWO_CAMERAS, cameras=tuple(replace(camera, name=name) for name in names))
+    check_size("summary", summary(many).encode())
+    assert len(json.dumps(discovery("s" * 64, "d" * 64, "h" * 200, names))) <= MAX_ANNOUNCEMENT_BYTES
 
 
 def test_the_topic_is_allowed_and_unique():
@@ -162,7 +197,7 @@ def test_only_foreign_topics_can_be_announced(topic):
     with pytest.raises(WireError):
         connection.announce(topic, b"")
     with pytest.raises(WireError):
-        connection.announce("homeassistant/x", bytes(20_000))
+        connection.announce("homeassistant/x", bytes(MAX_ANNOUNCEMENT_BYTES + 1))
 
 
 def test_a_device_that_has_no_sensor():

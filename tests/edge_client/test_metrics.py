@@ -10,7 +10,7 @@ import pytest
 from slimcast_edge.client import metrics_server
 from slimcast_edge.client.metrics import render
 from slimcast_edge.client.metrics_server import MetricsServer
-from support_vitals import EMPTY, SHA, VITALS
+from support_vitals import EMPTY, SHA, TWO_CAMERAS, VITALS
 from support_wait import PATIENCE, wait_for
 
 _LABEL = r'[a-z0-9_]+="(?:\\.|[^"\\])*"'
@@ -54,6 +54,15 @@ def test_every_figure():
     assert values["slimcast_broker_connected"] == 1
     assert values["slimcast_broker_reconnects_total"] == 2
     assert values[f'slimcast_model_info{{name="a \\"b\\"",sha256="{SHA}"}}'] == 1
+
+
+def test_each_of_several_cameras():
+    values = parse(render(TWO_CAMERAS))
+    assert values['slimcast_camera_up{camera="left.1"}'] == 1
+    assert values['slimcast_camera_up{camera="left-1"}'] == 0
+    assert values['slimcast_camera_frames_total{camera="left-1"}'] == 40
+    assert values['slimcast_camera_fps{camera="left.1"}'] == pytest.approx(9.96)
+    assert not [name for name in parse(render(VITALS)) if name.startswith("slimcast_camera_")]
 
 
 def test_before_the_first_frame():

@@ -16,7 +16,7 @@ from slimcast_edge.settings import EdgeSettings
 from slimcast_edge.telemetry import rss_mb, temperature_c, throttled
 from slimcast_edge.wire import ArtifactRef, CameraFigures, StreamReport, Telemetry
 
-_TROUBLE_CHARS = 120  # so that those of all cameras fit into one message
+TROUBLE_CHARS = 100  # so that those of all cameras fit into one message
 
 
 class Reporter:
@@ -100,7 +100,7 @@ class Reporter:
                 fps=fps[name],
                 frames=one.frames,
                 dropped=one.dropped,
-                trouble=troubles.get(name, "")[:_TROUBLE_CHARS],
+                trouble=troubles.get(name, "")[:TROUBLE_CHARS],
                 stream=reports[name],
             )
             for name, one in self._cameras.traffic.items()

@@ -92,6 +92,8 @@ def _telemetry(device: Device) -> None:
     if telemetry.cameras:
         for name, camera in telemetry.cameras.items():
             _camera(name, camera)
+        for line in streaming.late_results(telemetry.stream) if telemetry.stream is not None else ():
+            st.text(line)
     elif telemetry.stream is not None:
         _stream(telemetry.stream)
     st.caption("p50: median latency since the last message. Dropped: frames that came while one was waiting.")
@@ -106,7 +108,7 @@ def _camera(name: str, camera: CameraFigures) -> None:
             return
         st.badge(name, icon=":material/videocam:", color="green")
         st.text(f"{camera.fps:.1f} frames/s classified")
-    if camera.stream is not None:
+    if camera.stream is not None and camera.stream.fps > 0:
         _stream(camera.stream)
 
 

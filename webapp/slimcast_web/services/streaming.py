@@ -113,11 +113,17 @@ def summary(report: StreamReport) -> str:
         parts = [f"{report.fps:.1f} frames/s of {report.width} pixels at quality {report.quality}"]
     if report.delay_ms is not None:
         parts.append(f"{figures.milliseconds(report.delay_ms)} to leave the device")
+    return " · ".join([*parts, *late_results(report)])
+
+
+def late_results(report: StreamReport) -> list[str]:
+    """Return what is to be said of results that the broker's absence has held up."""
+    parts = []
     if report.kept:
         parts.append(f"{figures.plural(report.kept, 'late result')} on the way")
     if report.lost:
         parts.append(f"{figures.plural(report.lost, 'result')} lost while the broker was away")
-    return " · ".join(parts)
+    return parts
 
 
 def known_labels(studio: Studio, device: Device) -> list[str]:
