@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from slimcast.errors import RunNotFound
 from slimcast_web.services import installation
 from support_wait import PATIENCE
+from support_web import finished_run, running_run
 
 TOKEN = "secret-token-of-this-studio"
 
@@ -78,3 +80,31 @@ def test_the_key_is_shown_by_its_fingerprint(opened):
 def test_versions_name_what_decides_about_figures():
     found = installation.versions()
     assert {"Python", "slimcast", "onnxruntime", "torch"} <= set(found)
+
+
+def test_the_disk_is_freed_once_it_has_been_confirmed(opened):
+    gone, kept = finished_run(opened.store), finished_run(opened.store)
+    opened.store.run_list.delete([gone.id])
+    test = page()
+    assert "0 deleted runs: 0 B in 0 files that nothing else uses." in everything(test)
+    test.number_input(key="disk-days").set_value(0).run()
+    assert "1 deleted run: " in everything(test)
+    assert "in 4 files that nothing else uses." in everything(test)
+    test.button(key="disk-free").click().run()
+    assert not test.exception
+    assert test.success[0].value.startswith("Freed ")
+    assert [run.id for run in opened.store.runs()] == [kept.id]
+    with pytest.raises(RunNotFound):
+        opened.store.run(gone.id)
+    assert all(opened.store.artifacts.exists(one.artifact) for one in opened.store.variants(kept.id))
+
+
+def test_why_the_disk_cannot_be_freed_is_said(opened):
+    gone = finished_run(opened.store)
+    opened.store.run_list.delete([gone.id])
+    busy = running_run(opened.store)
+    test = page()
+    test.number_input(key="disk-days").set_value(0).run()
+    test.button(key="disk-free").click().run()
+    assert f"Run {busy.id} is at work" in everything(test)
+    assert opened.store.run(gone.id).id == gone.id

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 import slimcast
-from slimcast.cli import broker, devices, enrolment, fleet, keys, rollouts, runs, search, studio, withdraw
+from slimcast.cli import (
+    broker,
+    devices,
+    enrolment,
+    fleet,
+    free,
+    keys,
+    rollouts,
+    runs,
+    search,
+    studio,
+    withdraw,
+)
 from slimcast.cli.exits import EXIT_CODES, SlimcastGroup
 
 app = typer.Typer(
@@ -37,6 +49,7 @@ app.command("runs", epilog=_example("slimcast runs --state failed --json"))(runs
 app.command("show", epilog=_example("slimcast show mwq4wkm8bq"))(runs.show)
 app.command("resume", epilog=_example("slimcast resume mwq4wkm8bq"))(runs.resume)
 app.command("cancel", epilog=_example("slimcast cancel mwq4wkm8bq"))(runs.cancel)
+app.command("free", epilog=_example("slimcast free --days 30 --yes"))(free.free)
 app.command("search", epilog=_example("slimcast search examples/searches/lenet5-digits.yaml"))(search.search)
 app.command("publish", epilog=_example("slimcast publish mwq4wkm8bq --variant 3-int8 --device cam1"))(
     fleet.publish

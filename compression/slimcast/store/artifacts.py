@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -92,6 +92,18 @@ class ArtifactFiles:
         with self._one_error("be read", sha256), self.open(sha256) as file:
             file.seek(offset)
             return file.read(-1 if length is None else length)
+
+    def remove(self, sha256: str) -> None:
+        """Remove a file, and its copy on this machine; nothing happens where it is not there.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
+        place = self._place(sha256)
+        with self._one_error("be removed"):
+            with suppress(FileNotFoundError):
+                self._fs.rm(place)
+            (self._cache / sha256[:2] / sha256).unlink(missing_ok=True)
 
     def local_path(self, sha256: str) -> Path:
         """Return a path on this machine: the file itself where artifacts are local, else a checked copy.

@@ -21,6 +21,7 @@ from slimcast.store.database import Database
 from slimcast.store.device_log import DeviceLog
 from slimcast.store.devices import Devices
 from slimcast.store.expulsions import Expulsions
+from slimcast.store.freeing import Freeing
 from slimcast.store.rollouts import Rollouts
 from slimcast.store.run_list import RunList
 from slimcast.store.searches import Searches
@@ -49,6 +50,7 @@ class Store:
         self.benchmarks = Benchmarks(database)
         self.devices, self.device_log = Devices(database, site), DeviceLog(database, site)
         self.alerts, self.rollouts = Alerts(database, site), Rollouts(database, site)
+        self.freeing = Freeing(database, artifacts)
         self.withdrawals, self.expulsions = Withdrawals(database), Expulsions(database, site)
         self._claims: dict[str, str] = {}
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import notices, sign_in_view
+from slimcast_web.components import disk_panel, notices, sign_in_view
 from slimcast_web.services import figures, installation
 from slimcast_web.services.studio import Studio
 
@@ -24,6 +24,7 @@ def show() -> None:
     with right:
         st.subheader("Storage")
         _storage(opened)
+        disk_panel.show(opened)
         st.subheader("Versions")
         st.dataframe(
             [{"what": name, "version": text} for name, text in installation.versions().items()],
