@@ -20,7 +20,7 @@ from slimcast_edge.client.results import ResultLane
 from slimcast_edge.client.snapshots import MAX_SENT_AGAIN, Album, SnapshotLane
 from slimcast_edge.errors import WireError
 from slimcast_edge.mqtt import Connection
-from slimcast_edge.mqtt.connection import MAX_DELAY_S
+from slimcast_edge.mqtt.backoff import MAX_DELAY_S
 from slimcast_edge.wire import Desired, Result, SecondAnswer, StreamReport, topic
 
 logger = logging.getLogger(__name__)

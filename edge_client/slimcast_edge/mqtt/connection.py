@@ -7,8 +7,6 @@ Owners re-publish their state in `on_connect`.
 
 import contextlib
 import logging
-import random
-import socket
 import threading
 import time
 from collections import Counter
@@ -17,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from slimcast_edge.broker_address import BrokerAddress, parse_url
 from slimcast_edge.errors import SettingsError, WireError
+from slimcast_edge.mqtt.backoff import Backoff
 from slimcast_edge.mqtt.inbox import Inbox, Received
+from slimcast_edge.mqtt.paho_client import make_client
 from slimcast_edge.mqtt.problems import explain_connect, explain_loss, explain_refusal
 from slimcast_edge.wire import MAX_ANNOUNCEMENT_BYTES, TOPICS, Address, check_size, parse_topic
 
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessageInfo
 
 logger = logging.getLogger(__name__)
-
-MIN_DELAY_S = 0.5
-MAX_DELAY_S = 10.0
-MAX_UNSENT_BYTES = 16 * 1024
-STABLE_AFTER_S = 10.0
-"""A connection that lasted this long was a good one: the next delay starts small again."""
 
 
 class Connection:
@@ -188,23 +182,21 @@ class Connection:
     # The network thread.
 
     def _network(self) -> None:
-        delay_s = MIN_DELAY_S
-        told = ""
+        backoff, told = Backoff(), ""
         while not self._stopping.is_set():
-            started = time.monotonic()
+            backoff.begin()
             reason = self._one_connection()
             if self._stopping.is_set():
                 return
-            if time.monotonic() - started > STABLE_AFTER_S:
-                delay_s, told = MIN_DELAY_S, ""
-            wait_s = random.uniform(MIN_DELAY_S, max(MIN_DELAY_S, delay_s))  # many cameras, one broker
+            if backoff.ended():
+                told = ""
+            wait_s = backoff.next_s()
             level = logging.DEBUG if reason == told else logging.WARNING
             self._problem = self._unusable(reason)
             logger.log(level, "%s Trying again in %.1f s.", self._problem, wait_s)
             told = reason
             self.counters["reconnects"] += 1
             self._stopping.wait(wait_s)
-            delay_s = min(MAX_DELAY_S, delay_s * 2)
 
     def _unusable(self, reason: str) -> str:
         """Return a reason as a sentence."""
@@ -245,26 +237,12 @@ class Connection:
         return "stopped"
 
     def _make_client(self) -> "Client":
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        client = Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, clean_session=True)
-        client.connect_timeout = 3.0
-        if self.address.user:
-            client.username_pw_set(self.address.user, self.address.password or None)
-        context = self.address.tls_context()  # read anew, so that a renewed certificate needs no restart
-        if context is not None:
-            client.tls_set_context(context)
+        client = make_client(self.address, self._client_id, self._will)
+        if self.address.tls:  # it is called for every packet
             client.on_log = self._note_alert
-        if self._will is not None:
-            row = TOPICS[parse_topic(self._will[0]).suffix]
-            client.will_set(self._will[0], self._will[1], qos=row.qos, retain=row.retained)
         client.on_connect = self._connack
         client.on_subscribe = self._suback
         client.on_message = self._arrived
-        client.on_socket_open = _notice_dead_links
-        # With this set, paho leaves all writing to `loop`: a second thread that writes could tear packets.
-        client.on_socket_register_write = _ignore
         return client
 
     def _connack(self, client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -344,19 +322,3 @@ def _qos(topic_filter: str) -> int:
     if row is None and len(parts) == 6:
         row = TOPICS.get(parts[4])  # with the name of a camera, or the id of a reply, behind it
     return row.qos if row else 1
-
-
-def _notice_dead_links(_client: Any, _data: Any, sock: Any) -> None:
-    """Let the kernel end a connection whose bytes nobody acknowledges, and send small packets at once.
-
-    Nor may it pile up what a slow link has not yet sent: a frame counts as sent once it is in the kernel, and
-    with the usual buffer of megabytes a viewer would see the past.
-    """
-    options = (("TCP_NODELAY", 1), ("TCP_USER_TIMEOUT", 10_000), ("TCP_NOTSENT_LOWAT", MAX_UNSENT_BYTES))
-    for name, value in options:
-        with contextlib.suppress(OSError, AttributeError):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _ignore(*_: Any) -> None:
-    return None
