@@ -1,4 +1,4 @@
-"""Settings: how this studio is set up, and what says so. Everything is read only here."""
+"""Settings: how this studio is set up, and what says so; read only but for what deleted runs hold."""
 
 import streamlit as st
 
