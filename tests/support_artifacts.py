@@ -1,5 +1,6 @@
 """Makes small real artifacts: networks that classify without training, so that tests know the answer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ def make_artifact(
     tolerance: float = 1e-3,
     ballast_bytes: int = 0,
     numeric_kind: NumericKind = NumericKind.FLOAT32,
+    labels: Sequence[str] = LABELS,
 ) -> bytes:
     """Return an artifact that tells dark, bright, left-heavy and right-heavy images apart.
 
@@ -35,6 +37,7 @@ def make_artifact(
         tolerance: of the golden samples.
         ballast_bytes: an unused initializer of this size, so that a download takes several chunks.
         numeric_kind: what the description claims.
+        labels: what it calls them; in another order it takes one for another.
     """
     model = make_model(side=side, channels=channels, bias=bias, ballast_bytes=ballast_bytes)
     samples = [
@@ -43,7 +46,7 @@ def make_artifact(
     ]
     info = ArtifactInfo(
         name=name,
-        labels=list(LABELS),
+        labels=list(labels),
         input=InputSpec(height=side, width=side, channels=1 if channels == 1 else 3),
         numeric_kind=numeric_kind,
         opset=OPSET,

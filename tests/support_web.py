@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from optuna.trial import TrialState
 
 from slimcast.errors import FleetError
+from slimcast.fleet.comparing import Comparison
 from slimcast.fleet.measuring import Assignment
 from slimcast.fleet.records import Device, FramePacket, source_name
 from slimcast.recipe import parse_recipe
@@ -25,6 +26,29 @@ MACHINE = "Example CPU, 2 cores, Linux x86_64"
 
 
 @dataclass
+class FakeComparing:
+    """The hub's port to comparisons: who compares what, and how it stands as the test says."""
+
+    joined: dict[str, tuple[str, str, set[str]]] = field(default_factory=dict)
+    standing: dict[str, Comparison] = field(default_factory=dict)
+    refusal: str = ""
+
+    def join(self, device: str, artifact: str, name: str, viewer: str) -> None:
+        if self.refusal:
+            raise FleetError(self.refusal)
+        self.joined.setdefault(device, (artifact, name, set()))[2].add(viewer)
+
+    def leave(self, device: str, viewer: str) -> None:
+        if device in self.joined:
+            self.joined[device][2].discard(viewer)
+            if not self.joined[device][2]:
+                del self.joined[device]
+
+    def of(self, device: str) -> Comparison | None:
+        return self.standing.get(device)
+
+
+@dataclass
 class FakeHub:
     """The hub's port: known devices, orders noted instead of sent, frames given by the test."""
 
@@ -37,6 +61,7 @@ class FakeHub:
     views: list[tuple[str, wire.CameraView | None]] = field(default_factory=list)
     taken: list[FramePacket] = field(default_factory=list)
     measured: list[tuple[str, Assignment]] = field(default_factory=list)
+    comparing: FakeComparing = field(default_factory=FakeComparing)
     broker_problem: str = ""
     refusal: str = ""
     started: bool = False

@@ -185,7 +185,8 @@ def test_it_ends_with_its_lease_and_leaves_nothing(make, host, tmp_path):
     desk = make()
     begin(desk, host)
     assert (tmp_path / "comparing").exists()
-    desk.order(order(SECOND, lease_s=0.05))
+    assert "no such comparison" in refusal(desk, host, THIRD, comparison="two", lease_s=0)
+    desk.order(order(SECOND, lease_s=0))
     wait_for(lambda: ask(desk) is None, "it to answer no more")
     wait_for(lambda: not (tmp_path / "comparing").exists(), "its file to be gone")
     begin(desk, host, THIRD, comparison="two")
@@ -237,6 +238,20 @@ def test_one_that_makes_frames_wait_rests(make, host, engine, monkeypatch):
     )
     assert ask(desk, others_wait=True) is not None
     assert ask(desk) is None
+
+
+def test_they_take_turns_in_going_first_as_long_as_nobody_waits(make, host):
+    assert not make().goes_first()
+    desk = make()
+    begin(desk, host)
+    firsts = []
+    for _ in range(4):
+        firsts.append(desk.goes_first())
+        ask(desk)
+    assert sorted(firsts) == [False, False, True, True]
+    turns = Turns()
+    turns.took(0.1, others_wait=True, now=1.0)
+    assert [turns.goes_first() for _ in range(4)] == [False] * 4
 
 
 def test_it_rests_three_times_as_long_as_it_took():

@@ -41,7 +41,7 @@ def walls(monkeypatch):
     """What the page has handed to the wall: cameras, and whether it is a kiosk."""
     shown = []
     monkeypatch.setattr(
-        live_wall, "show", lambda devices=(), *, kiosk=False: shown.append((list(devices), kiosk))
+        live_wall, "show", lambda devices=(), *, kiosk=False, compare=(): shown.append((list(devices), kiosk))
     )
     return shown
 

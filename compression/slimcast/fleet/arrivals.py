@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from slimcast.fleet.board import Board
 from slimcast.fleet.chunk_server import ChunkServer
+from slimcast.fleet.comparing import Comparing
 from slimcast.fleet.line import Line
 from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.publisher import Publisher
@@ -28,6 +29,7 @@ class Desks:
     replies: Replies
     chunks: ChunkServer
     viewers: Viewers
+    comparing: Comparing
     snapshots: SnapshotShelf
     frames: dict[str, FramePacket]
 
@@ -71,6 +73,7 @@ class Arrivals:
         desks.board.apply(address, payload)
         if isinstance(payload, wire.Result):
             self._counters["results"] += 1
+            desks.comparing.heard(address.device, payload)
             self._counters["viewer_errors"] += desks.viewers.deliver(address.device, payload)
         if isinstance(payload, wire.Status) and payload.online:
             # It has just connected and knows of no lease; a viewer need not wait for the next renewal.

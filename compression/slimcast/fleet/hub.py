@@ -9,6 +9,7 @@ from slimcast.fleet.arrivals import Arrivals, Desks
 from slimcast.fleet.board import Board, last_heard
 from slimcast.fleet.chunk_server import ChunkServer
 from slimcast.fleet.clearings import Clearings
+from slimcast.fleet.comparing import Comparing
 from slimcast.fleet.fresh import FreshSet
 from slimcast.fleet.inbox import Inbox
 from slimcast.fleet.keys import key_change, other_keys, studio_key
@@ -38,6 +39,9 @@ class FleetHub:
 
     It runs while the broker is away, too: `connected` is False then, reading shows what is known, and what
     needs the broker raises `FleetError` at once. When the broker comes back, so does everything else.
+
+    Attributes:
+        comparing: second models that devices answer with beside their own.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
@@ -72,6 +76,14 @@ class FleetHub:
             replies=self._replies,
             look=self.device,
         )
+        self.comparing = Comparing(
+            site=self._site,
+            key=key,
+            send=self._line.send,
+            replies=self._replies,
+            look=self._orderable,
+            size_of=self._size_to_send,
+        )
         self._chunks = ChunkServer(
             source=self._measuring,
             send=self._line.send_chunk,
@@ -88,6 +100,7 @@ class FleetHub:
                 replies=self._replies,
                 chunks=self._chunks,
                 viewers=self._viewers,
+                comparing=self.comparing,
                 snapshots=self._snapshots,
                 frames=self._frames,
             ),
@@ -101,11 +114,13 @@ class FleetHub:
             self._board.apply(Address(site=self._site, device=order.device, suffix="desired"), order)
         self._viewers.start()
         self._chunks.start()
+        self.comparing.start()
         self._line.start()
 
     def stop(self) -> None:
         """Give back the leases and disconnect."""
         self._publisher.stop()
+        self.comparing.stop()
         self._viewers.stop()
         self._chunks.stop()
         self._line.stop()
@@ -188,9 +203,7 @@ class FleetHub:
             StoreError: the artifact is not in the store.
         """
         self._line.check()
-        check_allowed(self._store, artifact_sha256)
-        target = self.device(device)
-        size_bytes = self._store.artifacts.size(artifact_sha256)
+        target, size_bytes = self.device(device), self._size_to_send(artifact_sha256)
         ref = wire.ArtifactRef(
             sha256=artifact_sha256, size_bytes=size_bytes, chunk_bytes=wire.CHUNK_BYTES, name=name[:200]
         )
@@ -330,9 +343,17 @@ class FleetHub:
             StoreError: an artifact is not in the store.
         """
         self._line.check()
+        target = self._orderable(device)
+        return self._measuring.measure(target, what, self._store.artifacts.size, timeout_s)
+
+    def _orderable(self, device: str) -> Device:
         target = self.device(device)
         self._publisher.check_key(target)
-        return self._measuring.measure(target, what, self._store.artifacts.size, timeout_s)
+        return target
+
+    def _size_to_send(self, sha256: str) -> int:
+        check_allowed(self._store, sha256)
+        return self._store.artifacts.size(sha256)
 
     def _on_message(self, address: Address, data: bytes) -> None:
         if not data:
@@ -353,4 +374,5 @@ class FleetHub:
     def _offered(self, sha256: str) -> wire.ArtifactRef | None:
         if sha256 in self._withdrawn:
             return None
-        return self._orders.offered(sha256) or self._measuring.offered(sha256)
+        desks = (self._orders, self._measuring, self.comparing)
+        return next((ref for desk in desks if (ref := desk.offered(sha256)) is not None), None)

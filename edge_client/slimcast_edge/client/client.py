@@ -92,7 +92,7 @@ class Client:
         self._spawn("infer", infer.run)
         self._cameras.start(self._spawn)
         # From here on frames are classified; what follows may take its time.
-        infer.second = self._deploy(deployment).answer
+        infer.second = self._deploy(deployment)
         self._spawn("publish", self._publish)
         self._connection.start()
         self._operations.start(self._threads, self._cameras.pulses | {"infer": [infer.pulse]})

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from slimcast_edge.camera import Camera, Frame
 from slimcast_edge.camera.port import Exposing
@@ -163,6 +164,16 @@ class CameraLoop:
             self._traffic.dropped += 1
 
 
+class Second(Protocol):
+    """Asks a second model, while there is one that is compared with the device's own."""
+
+    def goes_first(self) -> bool:
+        """Return whether it is to answer the next frame before the device's own model."""
+
+    def answer(self, frame: Frame, others_wait: Callable[[], bool]) -> Answer | None:
+        """Return its answer, None where there is none; `others_wait`: whether a frame waits by now."""
+
+
 class InferLoop:
     """Takes the newest frame of each camera in turn, classifies it and hands it on.
 
@@ -170,7 +181,7 @@ class InferLoop:
         traffic: where frames are counted, by the name of their camera.
 
     Attributes:
-        second: asks a second model, if there is one; is told how to learn whether a frame waits meanwhile.
+        second: None until somebody can compare.
 
     """
 
@@ -182,7 +193,7 @@ class InferLoop:
         hand_on: Callable[[Classified], None],
     ) -> None:
         self._frames, self._engine, self._traffic, self._hand_on = frames, engine, traffic, hand_on
-        self.second: Callable[[Frame, Callable[[], bool]], Answer | None] = lambda _frame, _waits: None
+        self.second: Second | None = None
         self.pulse = Pulse()
         self._started = False
 
@@ -201,6 +212,7 @@ class InferLoop:
                 time.sleep(0.1)  # if it is every frame, at least leave the processor to others
 
     def _one(self, frame: Frame) -> None:
+        second = self._ask_second(frame) if self.second is not None and self.second.goes_first() else None
         answer = self._engine.classify(frame)
         if answer is None:
             return
@@ -208,6 +220,9 @@ class InferLoop:
         if not self._started:
             self._started = True
             logger.info("First frame classified: %s (%.1f ms).", answer.label, answer.latency_ms)
-        # After the count: whatever the second model takes is none of the device's own latency.
-        second = self.second(frame, lambda: self._frames.waiting)
-        self._hand_on(Classified(frame, answer, second))
+        self._hand_on(Classified(frame, answer, second or self._ask_second(frame)))
+
+    def _ask_second(self, frame: Frame) -> Answer | None:
+        if self.second is None:
+            return None
+        return self.second.answer(frame, lambda: self._frames.waiting)

@@ -80,12 +80,13 @@ class Measure(Payload):
 class Compare(Payload):
     """``<device>/cmd/compare``: let a second model answer the camera's frames too; signed as `Measure` is.
 
-    It holds for `lease_s` seconds and is sent again, with another `id`, to prolong it. The deployment never
-    learns of it: the second model decides nothing, and is gone with the last lease.
+    It is sent again, with another `id`, to prolong it. The deployment never learns of it: the second model
+    decides nothing, and is gone with the last lease.
 
     Attributes:
         comparison: the same in all orders that belong to one comparison.
         model: fetched unless the device has it.
+        lease_s: for how long it holds, s; 0 ends it.
 
     """
 
@@ -95,7 +96,7 @@ class Compare(Payload):
     session: str = Field(min_length=1, max_length=64)
     comparison: Name
     model: ArtifactRef
-    lease_s: float = Field(gt=0, le=60)
+    lease_s: float = Field(ge=0, le=60)
     signature: str = Field(default="", max_length=200)
 
 

@@ -28,7 +28,9 @@ def show(known: Sequence[str]) -> list[str]:
         )
         chosen = ",".join(picked)
         navigation.remember("device", chosen)
-        address = "/live?" + urlencode({"kiosk": 1} | ({"device": chosen} if chosen else {}), safe=",")
+        shown = {name: navigation.parameter(name) for name in ("device", "compare", "run", "variant")}
+        kept = {name: value for name, value in shown.items() if value}
+        address = "/live?" + urlencode({"kiosk": 1} | kept, safe=",")
         st.link_button("Open as a kiosk", address, icon=":material/tv:", width="stretch")
         st.caption(
             "A kiosk shows these pictures and nothing else, for a screen on a wall. On a picture, Enter or a "

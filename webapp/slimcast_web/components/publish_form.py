@@ -44,13 +44,14 @@ def choose(
         "Variant",
         names,
         index=_index(names, navigation.parameter("variant")),
-        format_func=lambda n: _describe(variants[n]),
+        format_func=lambda n: describe(variants[n]),
         key=f"{key}-variant-{run_id}",
     )
     return variants[name]
 
 
-def _describe(what: Publishable) -> str:
+def describe(what: Publishable) -> str:
+    """Return a variant in a line: name, accuracy, size."""
     accuracy, size = what.variant.value("accuracy"), what.variant.value("size_bytes")
     parts = [what.variant.name]
     parts += [figures.percent(accuracy)] if accuracy is not None else []

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from slimcast.errors import FleetError, SlimcastError
 from slimcast.fleet.records import source_name
-from slimcast_web.services import live, streaming, studio
+from slimcast_web.services import comparing, live, streaming, studio
 
 if TYPE_CHECKING:
     from slimcast.fleet.hub import FleetHub
@@ -53,27 +53,30 @@ async def live_socket(websocket: WebSocket) -> None:
 
     Cameras are named by their device, or as ``device/camera`` where it has several.
     From the browser, text: ``{"devices": ["cam1"] or "*", "paused": ["cam2"], "window": 2}`` (those that are
-    paused are not watched), ``{"ack": "cam1"}``, and ``{"picture": "cam1"}`` to have a picture taken.
-    To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states]}``, and
-    for each picture ``{"picture": {"device", "address", "error"}}``.
+    paused are not watched), ``{"compare": {"cam1": {"artifact", "name"}}}`` (a second model to answer beside
+    the device's own), ``{"ack": "cam1"}``, and ``{"picture": "cam1"}`` to have a picture taken.
+    To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states],
+    "compare": {"cam1": state}}``, and for each picture ``{"picture": {"device", "address", "error"}}``.
     """
     await websocket.accept()
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
     hub = studio.current().hub
     viewer = live.Viewer(hub, lambda: _wake(loop, news))
+    compared = comparing.Comparisons(hub, viewer.name)
     wanted = _Request()
     try:
         async with anyio.create_task_group() as group:
             for job in (
-                _listen(websocket, hub, viewer, wanted),
+                _listen(websocket, hub, viewer, compared, wanted),
                 _send_frames(websocket, viewer, news),
-                _send_states(websocket, hub, viewer, wanted),
+                _send_states(websocket, hub, viewer, compared, wanted),
                 _send_pictures(websocket, wanted),
             ):
                 group.start_soon(_until_gone, group.cancel_scope, job)
     finally:
         viewer.close()
+        compared.close()
 
 
 async def _until_gone(scope: anyio.CancelScope, job: Coroutine[Any, Any, None]) -> None:
@@ -84,7 +87,13 @@ async def _until_gone(scope: anyio.CancelScope, job: Coroutine[Any, Any, None]) 
         scope.cancel()
 
 
-async def _listen(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None:
+async def _listen(
+    websocket: WebSocket,
+    hub: "FleetHub",
+    viewer: live.Viewer,
+    compared: comparing.Comparisons,
+    wanted: _Request,
+) -> None:
     while True:
         message = _parse(await websocket.receive_text())
         if isinstance(message.get("ack"), str):
@@ -92,6 +101,8 @@ async def _listen(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewer, wa
         if isinstance(message.get("picture"), str):
             with contextlib.suppress(asyncio.QueueFull):
                 wanted.pictures.put_nowait(message["picture"])
+        if "compare" in message:
+            await asyncio.to_thread(compared.want, comparing.asked(message["compare"]))
         devices = message.get("devices")
         if devices == "*" or isinstance(devices, list):
             window = message.get("window")
@@ -113,10 +124,16 @@ async def _send_frames(websocket: WebSocket, viewer: live.Viewer, news: asyncio.
         await websocket.send_bytes(live.pack(packet))
 
 
-async def _send_states(websocket: WebSocket, hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None:
+async def _send_states(
+    websocket: WebSocket,
+    hub: "FleetHub",
+    viewer: live.Viewer,
+    compared: comparing.Comparisons,
+    wanted: _Request,
+) -> None:
     while True:
         states = await asyncio.to_thread(live.device_states, hub)
-        await websocket.send_text(json.dumps({"devices": states}))
+        await websocket.send_text(json.dumps({"devices": states, "compare": compared.states()}))
         await asyncio.sleep(STATES_EVERY_S)
         await _apply(hub, viewer, wanted)
 

@@ -6,6 +6,7 @@ const HISTORY_MS = 180000;
 const MOST_SPANS = 600;
 const JOINED_MS = 2000; // a longer silence leaves a gap in the strip
 const COUNTS_SHOWN = 4;
+const MOST_MARKS = 2000;
 
 // Okabe and Ito's palette without its black and its blue, which is too dark on the stage; white in their place.
 const LABEL_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#FFFFFF"];
@@ -40,6 +41,7 @@ class History {
   constructor(parent, colours) {
     this.colours = colours;
     this.spans = []; // { label, from, to, frames }, oldest first
+    this.marks = []; // when two models differed, oldest first
     this.shown = "";
     this.root = element("div", "history", parent);
     this.counts = element("span", "counts", this.root);
@@ -55,6 +57,12 @@ class History {
     if (joined && last.label === label) last.frames += 1;
     else this.spans.push({ label, from: at, to: at, frames: 1 });
     if (this.spans.length > MOST_SPANS) this.spans.shift();
+  }
+
+  // A moment at which two models differed.
+  mark(at) {
+    this.marks.push(at);
+    if (this.marks.length > MOST_MARKS) this.marks.shift();
   }
 
   // Twice a second, also without new frames: time goes on.
@@ -75,6 +83,19 @@ class History {
       const to = width * (1 - (at - span.to) / HISTORY_MS);
       context.fillStyle = this.colours.of(span.label, at);
       context.fillRect(from, 0, Math.max(1, to - from), height);
+    }
+    this.drawMarks(context, at, width, height);
+  }
+
+  // Black with a light edge, so that they stand out from any label's colour; the upper half stays the label's.
+  drawMarks(context, at, width, height) {
+    while (this.marks.length && at - this.marks[0] > HISTORY_MS) this.marks.shift();
+    for (const time of this.marks) {
+      const x = Math.round(width * (1 - (at - time) / HISTORY_MS));
+      context.fillStyle = "#FFFFFF";
+      context.fillRect(x - 2, height / 2, 4, height / 2);
+      context.fillStyle = "#000000";
+      context.fillRect(x - 1, height / 2, 2, height / 2);
     }
   }
 

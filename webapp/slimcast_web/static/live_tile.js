@@ -42,6 +42,7 @@ class Tile {
     this.score = element("span", "score", side);
     this.fill = element("span", "fill", element("span", "track", side));
     this.verdict = element("span", "verdict", caption);
+    this.comparison = new Comparison(this, foot);
     this.history = new History(foot, this.wall.colours);
   }
 
@@ -125,6 +126,7 @@ class Tile {
     this.score.textContent = best ? `${(best.score * 100).toFixed(best.score > 0.995 ? 0 : 1)} %` : "";
     this.fill.style.width = best ? `${Math.round(best.score * 100)}%` : "0";
     if (best) this.history.add(best.label, this.lastAt);
+    if (this.comparison.show(result)) this.history.mark(this.lastAt);
     data.frame = String(result.frame);
     data.label = best ? best.label : "";
     data.latency = String(result.latency_ms);
@@ -193,6 +195,7 @@ class Tile {
     this.message.hidden = live;
     this.title.title = this.state && this.state.model ? this.state.model : "";
     this.history.draw(at);
+    this.comparison.tick(at);
     const label = live ? `shows ${this.label.textContent}, ${this.score.textContent}` : words[condition];
     this.canvas.setAttribute("aria-label", `Camera ${this.name}: ${label}`);
     const keys = "Enter: full screen, Escape goes back. Space: pause.";

@@ -30,6 +30,7 @@ class Wall {
     this.colours = new LabelColours();
     this.devices = "*";
     this.several = new Set(); // devices with several cameras: each of those is a tile, named device/camera
+    this.compare = {}; // device -> { artifact, name }: a second model beside its own
     this.allPaused = false;
     this.closed = false;
     this.heardAt = 0;
@@ -56,6 +57,8 @@ class Wall {
 
   configure(data) {
     this.devices = data.devices && data.devices.length ? data.devices : "*";
+    this.compare = data.compare || {};
+    for (const [name, tile] of this.tiles) tile.comparison.ask(this.compared(name));
     this.root.classList.toggle("kiosk", Boolean(data.kiosk));
     if (this.devices !== "*") {
       const wanted = (name) => this.devices.includes(name) || this.devices.includes(name.split("/")[0]);
@@ -104,11 +107,12 @@ class Wall {
     dead.close();
   }
 
-  // A hidden page asks for nothing, nor for what is paused: those cameras need not send.
+  // A hidden page asks for nothing, nor for frames of what is paused: those cameras need not send. What is
+  // compared goes on meanwhile, since the picture is often held to look at it.
   subscribe() {
     const devices = document.hidden || this.allPaused ? [] : this.devices;
     const paused = [...this.tiles.values()].filter((tile) => tile.paused).map((tile) => tile.name);
-    this.send({ devices, paused, window: WINDOW });
+    this.send({ devices, paused, window: WINDOW, compare: document.hidden ? {} : this.compare });
   }
 
   setAllPaused(paused) {
@@ -131,6 +135,17 @@ class Wall {
     this.subscribe();
   }
 
+  // A device compares for all of its cameras; their tiles are named device/camera.
+  compared(name) {
+    return this.compare[name.split("/")[0]] || null;
+  }
+
+  compareAgain(name) {
+    const { [name.split("/")[0]]: _, ...others } = this.compare;
+    this.send({ compare: others });
+    this.subscribe();
+  }
+
   takePicture(name) {
     return this.send({ picture: name });
   }
@@ -143,6 +158,8 @@ class Wall {
 
   told(message) {
     if (message.devices) this.states(message.devices);
+    const compared = message.compare || {};
+    for (const [name, tile] of this.tiles) tile.comparison.told(compared[name.split("/")[0]], tile.state);
     const picture = message.picture;
     if (picture && this.tiles.has(picture.device)) this.tiles.get(picture.device).pictureCame(picture);
   }
@@ -177,6 +194,7 @@ class Wall {
     if (!tile) {
       tile = new Tile(name, this);
       if (this.allPaused) tile.setPaused(true);
+      tile.comparison.ask(this.compared(name));
       this.tiles.set(name, tile);
       this.arrange();
     }
