@@ -1,16 +1,20 @@
 """Weights before and after: what the Trade-offs page shows of a quantized variant's layers."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 from streamlit.testing.v1 import AppTest
 
+from slimcast.errors import StepError
+from slimcast.measure.layer_times import LayerTimes
 from slimcast.records import Variant
 from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
 from slimcast_web.services import layers, tradeoffs
 from support_artifacts import LABELS, OPSET, finish, make_model
-from support_wait import PATIENCE
+from support_wait import PATIENCE, wait_for
 from support_web import measurements, running_run
 
 
@@ -82,3 +86,73 @@ def test_the_page_shows_them_when_asked(opened, run):
     assert not page.exception
     assert len(page.get("plotly_chart")) == 3  # the variants, their layers, the weights of one
     assert any("In float: halves. The weights of fc change most" in text.value for text in page.caption)
+
+
+TIMES = LayerTimes(
+    layers={"halves": 0.5, "fc": 0.25},
+    others={"Cast": 0.05},
+    whole_ms=0.7,
+    runs=60,
+    machine="Example CPU, 2 cores",
+    busy=False,
+)
+
+
+def compare_page():
+    script = "from slimcast_web.pages import tradeoffs\ntradeoffs.show()"
+    page = AppTest.from_string(script, default_timeout=60 * PATIENCE)
+    page.query_params["show"] = "compare"
+    page.run()
+    page.segmented_control(key="compare-layers").set_value("time").run()
+    assert not page.exception
+    return page
+
+
+def captions(page):
+    return "\n".join(text.value for text in page.caption)
+
+
+def test_times_of_layers_are_measured_when_asked_and_stand_beside_the_whole(opened, run):
+    asked = []
+    opened.layers.measure = lambda content: asked.append(content) or TIMES
+    page = compare_page()
+    assert asked == []
+    charts = len(page.get("plotly_chart"))
+    page.button(key="layers-measure").click().run()
+    files = [variant.artifact for variant in opened.store.variants(run.id)]
+    wait_for(lambda: all(opened.layers.of(sha256) for sha256 in files), "the layers to be timed")
+    page.run()
+    assert asked == [opened.store.artifacts.local_path(sha256).read_bytes() for sha256 in files]
+    assert len(page.get("plotly_chart")) == charts + 1
+    sums = next(frame.value for frame in page.dataframe if "together, ms" in frame.value)
+    assert list(sums["together, ms"]) == pytest.approx([0.8, 0.8])
+    assert list(sums["whole network, p50 ms"]) == [0.7, 0.7]
+    assert "Example CPU, 2 cores" in captions(page)
+    assert "the figures are too large" not in captions(page)
+    bars = layers.layer_bars(opened, tradeoffs.points(opened, [run.id]), "time")
+    assert next(iter(bars.values())) == {"halves": 0.5, "fc": 0.25, "(Cast)": 0.05}
+
+
+def test_what_makes_the_figures_doubtful_is_said(opened, run):
+    opened.layers.measure = lambda _content: replace(TIMES, whole_ms=0.3, busy=True)
+    files = [variant.artifact for variant in opened.store.variants(run.id)]
+    opened.layers.start(files)
+    wait_for(lambda: not opened.layers.waits(files), "the layers to be timed")
+    said = captions(compare_page())
+    assert "Compare the layers, not their sum" in said
+    assert "the figures are too large" in said
+
+
+def test_a_file_that_cannot_be_timed_is_said_and_the_others_are_shown(opened, run):
+    def measure(content):
+        if content == _artifact(NumericKind.INT8):
+            raise StepError("Its layers cannot be timed: it broke.")
+        return TIMES
+
+    opened.layers.measure = measure
+    files = [variant.artifact for variant in opened.store.variants(run.id)]
+    opened.layers.start(files)
+    wait_for(lambda: not opened.layers.waits(files), "the layers to be timed")
+    page = compare_page()
+    assert any("it broke" in text.value for text in page.text)
+    assert len(next(frame.value for frame in page.dataframe if "together, ms" in frame.value)) == 1

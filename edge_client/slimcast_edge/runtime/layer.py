@@ -1,13 +1,17 @@
-"""Runs one layer alone in ONNX Runtime, and asks the runtime's own profiler how long its kernels took."""
+"""Asks ONNX Runtime's own profiler how long kernels take: those of one layer alone, or of a whole network."""
 
+import itertools
 import json
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from slimcast_edge.artifact import INPUT_NAME, NumericKind
 from slimcast_edge.errors import RuntimeFailure
 from slimcast_edge.runtime.onnx import session_options
 from slimcast_edge.runtime.providers import CPU
@@ -34,36 +38,116 @@ def kernel_times_ms(graph: bytes, *, threads: int, beside_bytes: int, runs: int)
         RuntimeFailure: the runtime cannot open or run the graph.
 
     """
+    others = np.ones(beside_bytes // 8)
+    profile = _profile(
+        graph,
+        session_options(threads),
+        lambda inputs: {item.name: _noise(item) for item in inputs},
+        _WARM_UP + runs,
+        what="a layer",
+        before=others.sum,
+    )
+    sums = [sum(_time_ms(kernel) for kernel in run if _op(kernel) not in _LAYOUT) for run in profile]
+    return np.asarray(sums[_WARM_UP:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelTimes:
+    """One kernel of a network: its node, as the runtime calls it, its operator, and its times, ms.
+
+    Attributes:
+        times_ms: of each execution of the network, (runs,).
+
+    """
+
+    name: str
+    operator: str
+    times_ms: np.ndarray
+
+
+def network_kernels(
+    model: bytes, kind: NumericKind, images: np.ndarray, *, threads: int, runs: int
+) -> list[KernelTimes]:
+    """Return how long each kernel of an artifact takes, batch 1, in the order in which they run.
+
+    Args:
+        model: an artifact that has been checked. kind: of its numbers.
+        images: uint8 (n, H, W, C), used in turn.
+        threads: threads that compute.
+        runs: executions that count; some more come before them.
+
+    Raises:
+        RuntimeFailure: the runtime cannot open or run it.
+
+    """
+    feeds = itertools.cycle([np.ascontiguousarray(images[i : i + 1]) for i in range(len(images))])
+    profile = _profile(
+        model,
+        session_options(threads, kind),
+        lambda _inputs: {INPUT_NAME: next(feeds)},
+        _WARM_UP + runs,
+        what="this network with its profiler",
+    )[_WARM_UP:]
+    names = [(_name(kernel), _op(kernel)) for kernel in profile[0]] if profile else []
+    times = {key: [0.0] * len(profile) for key in dict.fromkeys(names)}
+    for number, run in enumerate(profile):
+        for kernel in run:
+            times[_name(kernel), _op(kernel)][number] += _time_ms(kernel)
+    return [
+        KernelTimes(name=name, operator=operator, times_ms=np.asarray(values))
+        for (name, operator), values in times.items()
+    ]
+
+
+def _profile(
+    model: bytes,
+    options: Any,
+    feed: Callable[[list[Any]], dict[str, np.ndarray]],
+    runs: int,
+    *,
+    what: str,
+    before: Callable[[], object] = lambda: None,
+) -> list[list[dict[str, Any]]]:
+    """Return the kernels of each run, as the profiler noted them; `before` is called before each."""
     with tempfile.TemporaryDirectory(prefix="slimcast-") as folder:
-        options = session_options(threads)
         options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "layer")
+        options.profile_file_prefix = str(Path(folder) / "profile")
         try:
-            session = onnxruntime.InferenceSession(graph, options, providers=[CPU])
-            feed = {item.name: _noise(item) for item in session.get_inputs()}
-            others = np.ones(beside_bytes // 8)
-            for _ in range(_WARM_UP + runs):
-                others.sum()
-                session.run(None, feed)
+            session = onnxruntime.InferenceSession(model, options, providers=[CPU])
+            for _ in range(runs):
+                before()
+                session.run(None, feed(session.get_inputs()))
             profile = Path(session.end_profiling()).read_text()
         except Exception as error:  # onnxruntime's own exceptions have no common base below Exception
-            raise RuntimeFailure(f"ONNX Runtime cannot run a layer: {error}") from error
-    return np.asarray(_sums(json.loads(profile))[_WARM_UP:])
+            raise RuntimeFailure(f"ONNX Runtime cannot run {what}: {error}") from error
+    return _by_run(json.loads(profile))
+
+
+def _by_run(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the kernels of each run; the profiler writes a run's kernels before its end."""
+    found: list[list[dict[str, Any]]] = []
+    kernels: list[dict[str, Any]] = []
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            kernels.append(event)
+        elif event.get("name") == "model_run":
+            found.append(kernels)
+            kernels = []
+    return found
+
+
+def _name(kernel: dict[str, Any]) -> str:
+    return str(kernel["name"]).removesuffix(_KERNEL)
+
+
+def _op(kernel: dict[str, Any]) -> str:
+    return str(kernel["args"].get("op_name", ""))
+
+
+def _time_ms(kernel: dict[str, Any]) -> float:
+    return float(kernel["dur"] + _TRUNCATED_US) / 1e3
 
 
 def _noise(item: Any) -> np.ndarray:
     values = np.random.default_rng(0).integers(0, 256, item.shape, dtype=np.uint8)
     return values if item.type == "tensor(uint8)" else (values / 255).astype(np.float32)
-
-
-def _sums(events: list[dict[str, Any]]) -> list[float]:
-    """Return the kernels' time of each run, ms; the profiler writes a run's kernels before its end."""
-    sums, total = [], 0.0
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
-            if event["args"].get("op_name") not in _LAYOUT:
-                total += event["dur"] + _TRUNCATED_US
-        elif event.get("name") == "model_run":
-            sums.append(total / 1e3)
-            total = 0.0
-    return sums

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from slimcast.errors import SlimcastError
-from slimcast_web.components import charts, layer_view, notices
+from slimcast_web.components import charts, layer_time_view, layer_view, notices
 from slimcast_web.plots.layers import layer_bars
 from slimcast_web.services import compared, layers
 from slimcast_web.services.compared import Figure
@@ -47,12 +47,16 @@ def _layers(opened: Studio, chosen: Sequence[Point], names: Sequence[str]) -> No
         label_visibility="collapsed",
         format_func=str.capitalize,
     )
+    if measure == "time":
+        layer_time_view.show(opened, chosen, names)
     try:
         bars = layers.layer_bars(opened, chosen, measure or "channels")
     except SlimcastError as error:
         notices.error(error)
         return
     titles = [name for name, point in zip(names, chosen, strict=True) if point.key in bars]
+    if measure == "time" and not bars:
+        return
     if not any(bars.values()):
         st.caption("None of these files names its layers.")
         return

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from slimcast.fleet.records import split_source
-
 from slimcast_web.components import (
     compare_choice,
     live_choice,

@@ -20,7 +20,7 @@ from slimcast_web.services.studio import Studio
 from slimcast_web.services.tradeoffs import Point
 
 _TEMPLATE = "report.html.j2"
-_SHOWN_LAYERS = ("channels", "sparsity", "bits")
+_SHOWN_LAYERS = ("channels", "sparsity", "bits", "time")
 _MOST_ROWS = 500
 _MOST_CLASSES = 200
 

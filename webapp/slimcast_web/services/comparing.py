@@ -6,6 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from slimcast.errors import SlimcastError
+from slimcast.fleet.records import split_source
 from slimcast_web.services import fleet, live
 from slimcast_web.services.studio import Studio
 
@@ -27,7 +28,7 @@ class SecondModel:
 
 def named(studio: Studio, device: str, run: str, variant: str) -> dict[str, SecondModel]:
     """Return what an address asks to compare; nothing where there is no such camera, run or variant."""
-    if live.named(device) != [device]:
+    if not _is_device(device):
         return {}
     try:
         found = {what.variant.name: what for what in fleet.publishable(studio, run)}
@@ -90,11 +91,16 @@ def asked(message: Any) -> dict[str, SecondModel]:
         return {}
     found = {}
     for device, second in list(message.items())[:MAX_COMPARED]:
-        if live.named(device) == [device] and isinstance(second, dict):
+        if _is_device(device) and isinstance(second, dict):
             artifact, name = second.get("artifact"), second.get("name")
             if isinstance(artifact, str) and len(artifact) == _HASH_CHARS and isinstance(name, str):
                 found[device] = SecondModel(artifact=artifact, name=name[:200])
     return found
+
+
+def _is_device(text: str) -> bool:
+    # A device compares for all of its cameras; those are named device/camera.
+    return live.named(text) == [text] and not split_source(text)[1]
 
 
 def _state(now: "Comparison") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The weights of a quantized variant beside those that it was made of, layer by layer."""
+"""Variants layer by layer: figures of each, and weights beside those that they were made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from slimcast.measure.layer_times import LayerTimes
 from slimcast.measure.layer_weights import LayerFacts, float_layers, layer_facts, layer_weights
 from slimcast.store.artifacts import ArtifactFiles
 from slimcast_web.services.studio import Studio
@@ -17,6 +18,7 @@ LAYER_MEASURES = {
     "sparsity": "Weights that are zero (%)",
     "bits": "Bits of a weight in the file",
     "weights": "Weights",
+    "time": "Time on this machine (ms)",
 }
 
 
@@ -63,18 +65,30 @@ def layer_bars(studio: Studio, points: Sequence[Point], measure: str) -> dict[st
     """Return a figure of each layer, by variant's key and layer's name.
 
     Args:
-        points: variants; those without a file are left out.
-        measure: a key of `LAYER_MEASURES`.
+        points: variants; those without a file are left out, and for "time" those that are not yet timed.
+        measure: a key of `LAYER_MEASURES`. "time" also has what runs between layers, by operator in brackets.
 
     Raises:
         StoreError: a file is not in the store any more.
     """
+    if measure == "time":
+        return {key: _times(found) for key, found in timed(studio, points).items()}
     files = {point.key: point.variant.artifact for point in points}
     return {
         key: {facts.name: _layer_figure(facts, measure) for facts in _facts(studio.store.artifacts, sha256)}
         for key, sha256 in files.items()
         if sha256
     }
+
+
+def timed(studio: Studio, points: Sequence[Point]) -> dict[str, LayerTimes]:
+    """Return the times of layers of those variants that were timed, by the variant's key."""
+    found = {point.key: studio.layers.of(point.variant.artifact or "") for point in points}
+    return {key: times for key, times in found.items() if isinstance(times, LayerTimes)}
+
+
+def _times(found: LayerTimes) -> dict[str, float]:
+    return found.layers | {f"({operator})": ms for operator, ms in found.others.items()}
 
 
 def _layer_figure(facts: LayerFacts, measure: str) -> float:

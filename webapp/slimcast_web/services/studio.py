@@ -14,6 +14,7 @@ from slimcast.settings import Settings
 from slimcast_web.services.benchmark_desk import BenchmarkDesk
 from slimcast_web.services.events import EventReader
 from slimcast_web.services.history import StateHistory
+from slimcast_web.services.layer_desk import LayerDesk
 from slimcast_web.services.simulated_camera import SimulatedCamera
 from slimcast_web.services.variants import VariantReader
 
@@ -67,6 +68,7 @@ class Studio:
         self.steward = make_steward(self.settings, self.hub, self.store)
         self.camera = SimulatedCamera(self.settings)
         self.benchmarks = BenchmarkDesk(hub=self.hub, store=self.store)
+        self.layers = LayerDesk(store=self.store)
 
     def start(self) -> None:
         """Start all parts. One that fails is noted and does not keep the others from starting."""
