@@ -10,7 +10,7 @@ from slimcast.fleet.comparing import Comparing
 from slimcast.fleet.line import Line
 from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.publisher import Publisher
-from slimcast.fleet.records import FramePacket
+from slimcast.fleet.records import FramePacket, split_source
 from slimcast.fleet.replies import Replies
 from slimcast.fleet.snapshots import SnapshotShelf
 from slimcast.fleet.viewers import Viewers
@@ -84,6 +84,9 @@ class Arrivals:
         if address.suffix == "desired":
             self._desks.orders.drop(address.device)
         self._desks.board.clear(address)
+        if self._desks.board.find(address.device) is None:
+            for source in [name for name in self._desks.frames if split_source(name)[0] == address.device]:
+                del self._desks.frames[source]
 
     def _is_ours(self, order: wire.Desired) -> bool:
         known = self._desks.orders.get(order.device)

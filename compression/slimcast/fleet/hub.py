@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from slimcast.errors import FleetError
 from slimcast.fleet.arrivals import Arrivals, Desks
-from slimcast.fleet.board import Board, last_heard
+from slimcast.fleet.asking import Asking
+from slimcast.fleet.board import Board
 from slimcast.fleet.chunk_server import ChunkServer
-from slimcast.fleet.clearings import Clearings
 from slimcast.fleet.comparing import Comparing
+from slimcast.fleet.departures import Departures
 from slimcast.fleet.fresh import FreshSet
 from slimcast.fleet.inbox import Inbox
 from slimcast.fleet.keys import key_change, other_keys, studio_key
@@ -17,7 +17,7 @@ from slimcast.fleet.line import Line
 from slimcast.fleet.measuring import Assignment, Measuring
 from slimcast.fleet.orders import OrderBook
 from slimcast.fleet.publisher import Change, Publisher
-from slimcast.fleet.records import Device, FramePacket, source_name, split_source
+from slimcast.fleet.records import Device, FramePacket, source_name
 from slimcast.fleet.replies import Replies
 from slimcast.fleet.snapshots import SnapshotShelf
 from slimcast.fleet.viewers import FrameCallback, ResultCallback, Viewers
@@ -25,13 +25,7 @@ from slimcast.fleet.withdrawal import check_allowed
 from slimcast.settings import Settings
 from slimcast.store import Store
 from slimcast_edge import wire
-from slimcast_edge.wire import Address, topic
-
-COMMANDS = tuple(
-    name.removeprefix("cmd/") for name, info in wire.TOPICS.items() if info.payload is wire.Command
-)
-CLEAR_TIMEOUT_S = 5.0
-RETAINED = tuple(suffix for suffix, info in wire.TOPICS.items() if info.retained)
+from slimcast_edge.wire import Address
 
 
 class FleetHub:
@@ -42,6 +36,7 @@ class FleetHub:
 
     Attributes:
         comparing: second models that devices answer with beside their own.
+        forget, turn_out, readmit: see `Departures`. command: see `Asking`.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
@@ -52,8 +47,6 @@ class FleetHub:
         self._frames: dict[str, FramePacket] = {}
         self._snapshots = SnapshotShelf()
         self._withdrawn = FreshSet(lambda: [one.artifact for one in store.withdrawals.all()])
-        self._clearings = Clearings()
-        self._expelled = FreshSet(store.expulsions.names)
         key = studio_key(settings)
         self.public_key = key.public_key()
         self._orders = OrderBook(
@@ -107,6 +100,10 @@ class FleetHub:
             self._counters,
         )
         self._inbox = Inbox(self._site, self._arrivals, self._counters)
+        departures = Departures(self._site, self._line, self._board, store.expulsions, self._counters)
+        self._departures = departures
+        self.forget, self.turn_out, self.readmit = departures.forget, departures.turn_out, departures.readmit
+        self.command = Asking(self._site, self._line, self._board, self._replies).command
 
     def start(self) -> None:
         """Start to connect; returns at once, whether or not a broker answers."""
@@ -254,44 +251,6 @@ class FleetHub:
         """
         self._publisher.repeat(device)
 
-    def forget(self, device: str) -> None:
-        """Delete all that the broker retains of a device; what is known of it here goes with that.
-
-        Raises:
-            FleetError: the broker is away, or the device is online and would be back at once.
-        """
-        self._line.check()
-        known = self._board.find(device)
-        if known is not None and known.online:
-            raise FleetError(f"{device} is online. Stop its client first, or it is back within seconds.")
-        self._clear(device)
-
-    def turn_out(self, device: str) -> None:
-        """Delete all that is known of a device that the store says is expelled, and hear it no more.
-
-        Raises:
-            FleetError: the broker is away; what it retains goes when it is back.
-        """
-        self._expelled.forget()
-        self._line.check()
-        self._clear(device)
-        for source in [name for name in self._frames.copy() if split_source(name)[0] == device]:
-            self._frames.pop(source, None)
-
-    def readmit(self, device: str) -> None:
-        """Hear a device again that was expelled and has enrolled anew."""
-        self._store.expulsions.remove(device)
-        self._expelled.forget()
-
-    def _clear(self, device: str) -> None:
-        self._clearings.expect(device, RETAINED)
-        for suffix in RETAINED:
-            self._line.send(topic(self._site, device, suffix), b"")
-        if not self._clearings.wait(device, CLEAR_TIMEOUT_S):
-            raise FleetError(
-                f"The broker has not said that it has deleted what it keeps of {device}. Try again."
-            )
-
     def renew_order(self, device: str) -> int:
         """Give a device its order once more, with what the studio has to say of its keys; as `set_stream`."""
         self._line.check()
@@ -312,28 +271,6 @@ class FleetHub:
             FleetError: the device is unknown, or has not settled in time; says what was last heard of it.
         """
         return self._board.wait_settled(device, revision, timeout_s, on_change)
-
-    def command(self, device: str, name: str, args: dict[str, Any], timeout_s: float) -> wire.Reply:
-        """Send a command and return its reply, which may say that it failed.
-
-        Raises:
-            FleetError: the broker is away, the device or the command is unknown, or no reply came in time.
-        """
-        if name not in COMMANDS:
-            raise FleetError(f"There is no command {name[:80]!r}. Known: {', '.join(COMMANDS)}.")
-        self._line.check()
-        target = self.device(device)
-        command_id = self._replies.expect(target.name)
-        try:
-            payload = wire.Command(id=command_id, args=args).encode()
-            self._line.send(topic(self._site, target.name, f"cmd/{name}"), payload)
-            reply = self._replies.wait(command_id, timeout_s)
-        finally:
-            self._replies.forget(command_id)
-        if reply is None:
-            now = last_heard(self.device(device))
-            raise FleetError(f"{device} did not answer {name!r} within {timeout_s:g} s. {now}")
-        return reply
 
     def measure(self, device: str, what: Assignment, timeout_s: float) -> wire.Measured:
         """Have a device fetch and measure models or layers, and return its figures.
@@ -356,16 +293,11 @@ class FleetHub:
         return self._store.artifacts.size(sha256)
 
     def _on_message(self, address: Address, data: bytes) -> None:
-        if not data:
-            self._expelled.forget()  # another process may just be expelling it
-        elif address.device in self._expelled:
-            self._counters["dropped_expelled"] += 1
-            if address.suffix in RETAINED:
-                self._line.offer(topic(self._site, address.device, address.suffix), b"")
+        if self._departures.turns_away(address, data):
             return
         self._inbox.on_message(address, data)
         if not data:
-            self._clearings.heard(address.device, address.suffix)
+            self._departures.cleared(address)
 
     def _on_connect(self) -> None:
         self._publisher.connected()
