@@ -139,7 +139,7 @@ def test_bad_payloads_are_counted_and_dropped(hub, online):
     online.send_raw(online.topic("reported"), b"{not json")
     online.send_raw(online.topic("telemetry"), b'{"session": 5}')
     online.send_raw(online.topic("frame"), b"GIF89a")
-    online.send_raw(online.topic("telemetry"), b"x" * (wire.MAX_STATE_BYTES + 1))
+    online.send_raw(online.topic("telemetry"), b"x" * (wire.TOPICS["telemetry"].max_bytes + 1))
     online.send_raw(online.topic("frame"), b"\xff\xd8" + bytes(wire.MAX_FRAME_BYTES))
     wait_for(lambda: hub.counters.get("dropped_malformed") == 3, "three malformed ones")
     wait_for(lambda: hub.counters.get("dropped_oversized") == 2, "two oversized ones")
