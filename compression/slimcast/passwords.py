@@ -8,7 +8,6 @@ import base64
 import fcntl
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slimcast.errors import FleetError
+from slimcast_edge.durable import write_durably
 
 ITERATIONS = 20_000
 """Mosquitto hashes at each connect on its one thread: 20 ms there, and 200 times its own default."""
@@ -84,7 +84,9 @@ class PasswordFile:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 lines = self.marks()
                 yield lines
-                self._write("".join(f"{user}:{mark}\n" for user, mark in lines.items()))
+                content = "".join(f"{user}:{mark}\n" for user, mark in lines.items())
+                # The group may read: it is the broker's, where the folder belongs to that.
+                write_durably(self.path, content.encode(), mode=0o640)
         except OSError as error:
             raise FleetError(
                 f"The broker's password file {self.path} cannot be changed: {error.strerror or error}."
@@ -97,19 +99,6 @@ class PasswordFile:
             raise FleetError(f"The broker's password file {self.path} cannot be read: {error}.") from error
         pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
         return {user: mark for user, _, mark in pairs}
-
-    def _write(self, text: str) -> None:
-        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        # The group may read: it is the broker's, where the folder belongs to that.
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def hashed(password: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from slimcast_edge.broker_address import is_loopback, parse_url
 from slimcast_edge.deploy.pinned import KeyRing
-from slimcast_edge.deploy.state import write_durably
+from slimcast_edge.durable import write_durably
 from slimcast_edge.errors import EnrolmentError, SettingsError
 from slimcast_edge.exchange import MAX_ANSWER_BYTES, PATH, DeviceSide, Welcome, read_code
 from slimcast_edge.settings import ENROLMENT_FILE, EdgeSettings, load_settings

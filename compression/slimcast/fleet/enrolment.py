@@ -5,7 +5,6 @@ for minutes, is used once, and ends after five wrong proofs.
 """
 
 import json
-import secrets
 import threading
 import time
 from collections import OrderedDict, deque
@@ -21,6 +20,7 @@ from slimcast.fleet.admission import broker_users
 from slimcast.fleet.keys import studio_key
 from slimcast.fleet.mosquitto import STUDIO
 from slimcast.settings import Settings
+from slimcast_edge.durable import write_durably
 from slimcast_edge.errors import SettingsError, SignatureError, WireError
 from slimcast_edge.exchange import MAX_REQUEST_BYTES, Code, Request, StudioSide, Welcome, new_code
 from slimcast_edge.signing import public_key_to_text
@@ -205,13 +205,9 @@ class EnrolmentDesk:
         return ticket if ticket.tries_left > 0 and ticket.expires_at > self._clock() else None
 
     def _write(self, code_id: str, ticket: Ticket) -> None:
-        path = self._path(code_id)
-        draft = path.with_name(f".{code_id}.{secrets.token_hex(4)}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.touch(mode=0o600, exist_ok=False)
-            draft.write_text(json.dumps(ticket.model_dump()))
-            draft.replace(path)
+            write_durably(self._path(code_id), json.dumps(ticket.model_dump()).encode(), mode=0o600)
         except OSError as error:
             raise FleetError(f"The code could not be kept in {self._folder}: {error}.") from error
 

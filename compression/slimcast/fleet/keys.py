@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from slimcast.errors import FleetError
 from slimcast.settings import Settings
+from slimcast_edge.durable import write_durably
 from slimcast_edge.errors import SignatureError
 from slimcast_edge.signing import fingerprint, public_key_from_text, public_key_to_text
 
@@ -116,10 +117,9 @@ def finish_rotation(settings: Settings) -> Ed25519PublicKey:
     folder = settings.keys_folder
     try:
         kept = [*retired_keys(settings), old][-MAX_RETIRED:]
-        draft = folder / f".{RETIRED_FILE}.{secrets.token_hex(4)}"
-        draft.write_text("".join(f"{public_key_to_text(key)}\n" for key in kept))
         # In this order: whatever is cut off in between, there is a key to sign with and devices know it.
-        draft.replace(folder / RETIRED_FILE)
+        lines = "".join(f"{public_key_to_text(key)}\n" for key in kept)
+        write_durably(folder / RETIRED_FILE, lines.encode())
         (folder / NEXT_FILE).replace(folder / KEY_FILE)
     except OSError as error:
         raise FleetError(f"The keys in {folder} cannot be changed: {error.strerror or error}.") from error

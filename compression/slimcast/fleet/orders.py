@@ -5,13 +5,13 @@ After a restart of the studio itself, the hub knows at once which artifacts it h
 """
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from slimcast_edge.durable import write_whole
 from slimcast_edge.errors import SignatureError, WireError
 from slimcast_edge.signing import open_signed
 from slimcast_edge.wire import ArtifactRef, Desired
@@ -44,8 +44,9 @@ class OrderBook:
             except (OSError, WireError, SignatureError) as error:
                 _log.warning("The kept order %s is not used: %s", path, error)
                 continue
-            self._orders[order.device] = (order, data)
-        return [order for order, _ in self._orders.values()]
+            with self._lock:
+                self._orders[order.device] = (order, data)
+        return [order for order, _ in self.payloads()]
 
     def keep(self, data: bytes) -> Desired | None:
         """Keep an order if it is ours and not older than the one that is known; return it, else None."""
@@ -69,12 +70,13 @@ class OrderBook:
 
     def get(self, device: str) -> Desired | None:
         """Return the newest order of ours for a device."""
-        known = self._orders.get(device)
+        known = self.payload(device)
         return known[0] if known is not None else None
 
     def payload(self, device: str) -> tuple[Desired, bytes] | None:
         """Return the newest order for a device with the bytes that were signed."""
-        return self._orders.get(device)
+        with self._lock:
+            return self._orders.get(device)
 
     def payloads(self) -> list[tuple[Desired, bytes]]:
         """Return all orders with the bytes that were signed."""
@@ -98,11 +100,10 @@ class OrderBook:
         return self._folder / f"{device}.json"
 
     def _write(self, device: str, data: bytes) -> None:
-        draft = self._folder / f".{device}.{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(data)
-            draft.replace(self._path(device))
+            # Without waiting for the disk for each of many devices: the broker has the order as well.
+            write_whole(self._path(device), data)
         except OSError as error:
             # The order stands all the same; only the next start will have to learn it from the broker.
             _log.warning("The order for %s could not be kept in %s: %s", device, self._folder, error)

@@ -7,7 +7,6 @@ of another machine, runtime or number of threads is another file and never read.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from slimcast.errors import StoreError
 from slimcast.measure.layers import LayerShape
 from slimcast_edge.bench import LayerTime
+from slimcast_edge.durable import write_whole
 
 FORMAT = 2
 """Of the file, and of the way in which a layer is measured: another one makes the old tables unused."""
@@ -126,11 +126,9 @@ class LatencyTable:
         # Another job may have measured meanwhile; what we have measured ourselves stays.
         self._layers = self._read() | self._layers
         document = {"format": FORMAT, "conditions": asdict(self.conditions), "layers": self._layers}
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
-            draft.replace(self._path)
+            write_whole(self._path, json.dumps(document, indent=1, sort_keys=True).encode())
         except OSError as error:
             raise StoreError(
                 f"The table of latencies {self._path} cannot be written: {error}. Is SLIMCAST_HOME writable?"

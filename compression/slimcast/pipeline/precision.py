@@ -7,7 +7,6 @@ weights. Networks that were pruned keep the decision of the whole one. Delete th
 """
 
 import json
-import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from slimcast.train.evaluate import default_device
 from slimcast.train.precision import SMALL_MACS, Precision, choose
 from slimcast.train.probe import probe
 from slimcast_edge.bench import describe_machine
+from slimcast_edge.durable import write_whole
 
 Numbers = Literal["auto", "float32", "bfloat16"]
 
@@ -103,7 +103,5 @@ def _remember(file: Path, key: str, precision: Precision) -> Precision:
     known[key] = precision
     text = json.dumps({name: asdict(value) for name, value in sorted(known.items())}, indent=1)
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(f".{os.getpid()}.new")
-    draft.write_text(text + "\n", "utf-8")
-    draft.replace(file)
+    write_whole(file, f"{text}\n".encode())
     return precision

@@ -7,7 +7,6 @@ begins the step anew.
 
 import hashlib
 import json
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import nn
 from slimcast.errors import ModelError
 from slimcast.models.state import load_state, save_state
 from slimcast.pipeline.job import Job
+from slimcast_edge.durable import write_whole
 
 _FORMAT = 1
 _STATE = "state.json"
@@ -37,10 +37,10 @@ class Unfinished:
         self._folder.mkdir(parents=True, exist_ok=True)
         content = save_state(model, self._job.network)
         name = hashlib.sha256(content).hexdigest()
-        _write(self._folder / name, content)
+        write_whole(self._folder / name, content)
         # The facts name the network's file: only with them is it valid.
         document = {"format": _FORMAT, "recipe": self._job.recipe.hash, "network": name, "facts": facts}
-        _write(self._folder / _STATE, json.dumps(document).encode())
+        write_whole(self._folder / _STATE, json.dumps(document).encode())
         for file in self._folder.iterdir():
             if file.name not in {name, _STATE}:
                 file.unlink(missing_ok=True)
@@ -62,9 +62,3 @@ class Unfinished:
         """Forget it: the step is finished."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{secrets.token_hex(6)}")
-    draft.write_bytes(content)
-    draft.replace(path)

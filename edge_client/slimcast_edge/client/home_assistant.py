@@ -14,7 +14,7 @@ from typing import Any
 
 from slimcast_edge import __version__
 from slimcast_edge.client.vitals import CameraVitals, Vitals
-from slimcast_edge.deploy.state import write_durably
+from slimcast_edge.durable import write_durably
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.wire import CameraSummary, Summary, topic
 

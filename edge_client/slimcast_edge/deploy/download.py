@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 
-from slimcast_edge.deploy.state import sync_folder
+from slimcast_edge.durable import sync_folder
 from slimcast_edge.errors import ArtifactError, Refusal
 from slimcast_edge.wire import WINDOW_CHUNKS, ArtifactRef
 

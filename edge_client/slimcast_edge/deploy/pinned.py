@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from slimcast_edge.deploy.state import write_durably
+from slimcast_edge.durable import write_durably
 from slimcast_edge.errors import SettingsError, SignatureError
 from slimcast_edge.signing import fingerprint, public_key_from_text, public_key_to_text
 from slimcast_edge.wire import Desired

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from slimcast_edge.artifact_file import check_file
 from slimcast_edge.deploy.download import hash_file
-from slimcast_edge.deploy.state import Deployment, ModelEntry, StateFolder, sync_folder
+from slimcast_edge.deploy.state import Deployment, ModelEntry, StateFolder
+from slimcast_edge.durable import sync_folder
 from slimcast_edge.errors import ArtifactError, Refusal, RuntimeFailure, SettingsError
 from slimcast_edge.wire import DeviceState
 

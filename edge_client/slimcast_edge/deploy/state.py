@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from slimcast_edge.durable import write_durably
 from slimcast_edge.errors import SettingsError
 from slimcast_edge.wire import Desired, DeviceState, Reported, Sha256
 
@@ -148,24 +149,3 @@ class StateFolder:
         for path in self._models.iterdir():
             if path.stem not in kept:
                 path.unlink(missing_ok=True)
-
-
-def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Replace a file by another content: whole or not at all, and on the disk when this returns."""
-    draft = path.with_name(path.name + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from slimcast.fleet.mosquitto.config import (
     with_denied,
 )
 from slimcast.passwords import PasswordFile
+from slimcast_edge.durable import write_durably
 
 RELOAD_S = 0.3
 """More than Mosquitto takes to read its files."""
@@ -116,8 +116,8 @@ class BrokerFolder:
             (self.folder / "clients").mkdir(exist_ok=True, mode=0o700)
             certificate = self.folder / "clients" / f"{name}.pem"
             key = self.folder / "clients" / f"{name}-key.pem"
-            _write(certificate, issued.certificate, 0o644)
-            _write(key, issued.key, 0o600)
+            write_durably(certificate, issued.certificate, mode=0o644)
+            write_durably(key, issued.key, mode=0o600)
         except OSError as error:
             raise FleetError(f"The certificate of {name!r} cannot be written: {error}.") from error
         return certificate, key
@@ -126,7 +126,7 @@ class BrokerFolder:
         now = change(before := self.denied())
         if now != before:
             try:
-                _write(self.folder / "acl", with_denied(self._acl(), now).encode(), 0o644)
+                write_durably(self.folder / "acl", with_denied(self._acl(), now).encode(), mode=0o644)
             except OSError as error:
                 raise FleetError(f"The broker's rights cannot be changed: {error}.") from error
 
@@ -162,16 +162,18 @@ def write_folder(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> Broker
         if plan.reloadable:
             (folder / "run").mkdir(exist_ok=True)
             (folder / "run").chmod(0o1777)  # the broker writes its number there, under whatever user it runs
-        _write(folder / "acl", with_denied(render_acl(plan.site), broker.denied()).encode(), 0o644)
-        _write(folder / "mosquitto.conf", render_config(plan).encode(), 0o644)
+        write_durably(
+            folder / "acl", with_denied(render_acl(plan.site), broker.denied()).encode(), mode=0o644
+        )
+        write_durably(folder / "mosquitto.conf", render_config(plan).encode(), mode=0o644)
         if plan.tls:
             _certify(folder, hosts)
         if plan.client_certificates:
             broker.client_certificate(STUDIO)
         elif not broker.passwords.path.exists():
             password = broker.passwords.give(STUDIO)
-            _write(folder / "studio-password", f"{password}\n".encode(), 0o600)
-        _write(folder / "studio.env", _environment(folder, plan, hosts).encode(), 0o644)
+            write_durably(folder / "studio-password", f"{password}\n".encode(), mode=0o600)
+        write_durably(folder / "studio.env", _environment(folder, plan, hosts).encode(), mode=0o644)
     except OSError as error:
         raise FleetError(f"The broker's folder {folder} cannot be written: {error}.") from error
     return broker
@@ -186,17 +188,17 @@ def _certify(folder: Path, hosts: Sequence[str]) -> None:
     certificate, key = folder / "ca.pem", folder / "ca-key.pem"
     if not key.exists():
         authority = make_authority("Slimcast broker authority")
-        _write(key, authority.key, 0o600)
-        _write(certificate, authority.certificate, 0o644)
+        write_durably(key, authority.key, mode=0o600)
+        write_durably(certificate, authority.certificate, mode=0o644)
     server, made_for = folder / "server.pem", folder / "server-hosts"
     wanted = "\n".join(hosts) + "\n"
     holds = server.exists() and days_left(server.read_bytes()) > RENEW_DAYS
     if holds and made_for.exists() and made_for.read_text() == wanted:
         return
     issued = issue_server(Issued(certificate=certificate.read_bytes(), key=key.read_bytes()), hosts)
-    _write(folder / "server-key.pem", issued.key, 0o640)
-    _write(server, issued.certificate, 0o644)
-    _write(made_for, wanted.encode(), 0o644)
+    write_durably(folder / "server-key.pem", issued.key, mode=0o640)
+    write_durably(server, issued.certificate, mode=0o644)
+    write_durably(made_for, wanted.encode(), mode=0o644)
 
 
 def _environment(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> str:
@@ -213,16 +215,3 @@ def _environment(folder: Path, plan: BrokerPlan, hosts: Sequence[str]) -> str:
         variables["BROKER_PASSWORD_FILE"] = str(folder / "studio-password")
     variables["BROKER_FOLDER"] = str(folder)
     return "".join(f"SLIMCAST_{name}={value}\n" for name, value in variables.items())
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file; it never is readable by more than `mode` says."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        draft.chmod(mode)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
