@@ -8,17 +8,14 @@ from sqlalchemy import Row, delete, insert, select, update
 from slimcast.errors import RunNotFound
 from slimcast.fleet_records import Alert, AlertKind
 from slimcast.store import tables
-from slimcast.store.database import Database
+from slimcast.store.database import SiteRows
 
 KEPT_S = 30 * 86400.0
 t = tables.alerts
 
 
-class Alerts:
-    """Rows of alerts. One object may be used from many threads."""
-
-    def __init__(self, database: Database, site: str) -> None:
-        self._database, self._site = database, site
+class Alerts(SiteRows):
+    """Rows of alerts."""
 
     def open(self) -> list[Alert]:
         """Return what is not resolved, the oldest first."""

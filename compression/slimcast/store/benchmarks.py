@@ -7,17 +7,14 @@ from typing import Any
 from sqlalchemy import Row, insert, select
 
 from slimcast.records import Benchmark
-from slimcast.store.database import Database
+from slimcast.store.database import Rows
 from slimcast.store.tables import benchmarks as t
 
 _AT_ONCE = 500  # below what a statement of SQLite may have of parameters
 
 
-class Benchmarks:
-    """Rows of benchmarks. One object may be used from many threads."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class Benchmarks(Rows):
+    """Rows of benchmarks."""
 
     def add(self, found: Collection[Benchmark]) -> None:
         """Keep what a device measured, all or none."""

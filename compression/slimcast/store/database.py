@@ -123,6 +123,20 @@ class Database:
         return f"The database {self.label} does not work: {reason}"
 
 
+class Rows:
+    """Rows of some tables. One object may be used from many threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+class SiteRows:
+    """Rows of some tables that belong to one site. One object may be used from many threads."""
+
+    def __init__(self, database: Database, site: str) -> None:
+        self._database, self._site = database, site
+
+
 def migrate(connection: Connection, label: str = "The database") -> None:
     """Bring the tables up to date, within the transaction that is open.
 

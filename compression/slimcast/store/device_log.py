@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, insert, select
 
 from slimcast.fleet_records import HistoryEntry, LabelCounts
 from slimcast.store import tables
-from slimcast.store.database import Database
+from slimcast.store.database import SiteRows
 
 HISTORY_KEPT_S = 180 * 86400.0
 HISTORY_KEPT = 500
@@ -20,11 +20,8 @@ _FIELDS = ("device", "at", "revision", "state", "artifact", "name", "reason", "m
 h, n = tables.device_history, tables.label_counts
 
 
-class DeviceLog:
-    """Rows of history and of label counts. One object may be used from many threads."""
-
-    def __init__(self, database: Database, site: str) -> None:
-        self._database, self._site = database, site
+class DeviceLog(SiteRows):
+    """Rows of history and of label counts."""
 
     def add(self, entries: Iterable[HistoryEntry]) -> None:
         """Add to the history, and drop what is more than is kept."""

@@ -10,17 +10,14 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from slimcast.errors import FleetError, RolloutError
 from slimcast.fleet_records import Baseline, KnownDevice, label_problems
 from slimcast.store import tables
-from slimcast.store.database import Database
+from slimcast.store.database import SiteRows
 
 _OF_NOW = (tables.label_counts, tables.alerts)
 t = tables.devices
 
 
-class Devices:
-    """Rows of devices. One object may be used from many threads."""
-
-    def __init__(self, database: Database, site: str) -> None:
-        self._database, self._site = database, site
+class Devices(SiteRows):
+    """Rows of devices."""
 
     def all(self) -> list[KnownDevice]:
         """Return all devices, by name."""

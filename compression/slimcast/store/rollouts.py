@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from slimcast.errors import RolloutError, RunNotFound
 from slimcast.fleet_records import Rollout, RolloutDevice, RolloutPlan, RolloutState, RolloutStep
 from slimcast.store import rows, tables
-from slimcast.store.database import Database
+from slimcast.store.database import SiteRows
 
 t, d = tables.rollouts, tables.rollout_devices
 _OPEN = [state.value for state in RolloutState if state.is_open()]
@@ -18,11 +18,8 @@ _DEVICE_FIELDS = [field.name for field in dataclasses.fields(RolloutDevice)]
 _ROLLOUT_FIELDS = [field.name for field in dataclasses.fields(Rollout) if field.name != "devices"]
 
 
-class Rollouts:
-    """Rows of roll-outs. One object may be used from many threads."""
-
-    def __init__(self, database: Database, site: str) -> None:
-        self._database, self._site = database, site
+class Rollouts(SiteRows):
+    """Rows of roll-outs."""
 
     def create(self, rollout: Rollout) -> Rollout:
         """Add a roll-out under a new id; the studio that has the devices takes it up."""

@@ -11,7 +11,7 @@ from slimcast.errors import RunNotFound, RunStateError, StoreError
 from slimcast.records import Run, RunState
 from slimcast.store import rows
 from slimcast.store import tables as t
-from slimcast.store.database import Database
+from slimcast.store.database import Rows
 
 MOST_TAGS = 12
 _TAG = re.compile(r"[^\W_][\w .:+-]{0,39}")
@@ -53,11 +53,8 @@ class RunName:
     created_at: float
 
 
-class RunList:
-    """Pages of runs, their tags, and deleting with a way back. One object may be used from many threads."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class RunList(Rows):
+    """Pages of runs, their tags, and deleting with a way back."""
 
     def page(self, wanted: RunFilter, *, limit: int = 50, offset: int = 0) -> list[ListedRun]:
         """Return a page of runs, newest first."""

@@ -10,17 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from slimcast.errors import RunNotFound, RunStateError, StoreError
 from slimcast.records import RunState, Search
 from slimcast.store import rows
-from slimcast.store.database import Database
+from slimcast.store.database import Rows
 from slimcast.store.tables import searches as t
 
 _ENDED = "Its process was silent for {:.0f} s. Start the search again to go on."
 
 
-class Searches:
-    """Rows of searches. One object may be used from many threads."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class Searches(Rows):
+    """Rows of searches."""
 
     def enqueue(self, name: str, search_hash: str, search_yaml: str) -> Search:
         """Queue a search: a new one, or the one of this hash again, which then goes on.

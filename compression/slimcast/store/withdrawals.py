@@ -6,16 +6,13 @@ from sqlalchemy import delete, insert, select
 
 from slimcast.fleet_records import Withdrawal
 from slimcast.store import tables
-from slimcast.store.database import Database
+from slimcast.store.database import Rows
 
 w = tables.withdrawals
 
 
-class Withdrawals:
-    """Rows of withdrawn artifacts; they hold for every site. One object may be used from many threads."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class Withdrawals(Rows):
+    """Rows of withdrawn artifacts; they hold for every site."""
 
     def add(self, artifact: str, name: str, reason: str) -> Withdrawal:
         """Withdraw an artifact; one that is withdrawn already keeps its time and gets the new reason."""
