@@ -5,13 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from slimcast.recipe.quantize_step import QuantizeStep
-from slimcast.recipe.training import Distillation
+from slimcast.recipe.training import Distillation, Trained, WeightDecay
 
 Width = Literal["int8", "int4", "int2"]
 _BITS = {"int8": 8, "int4": 4, "int2": 2}
 
 
-class LowBitQuantize(QuantizeStep):
+class LowBitQuantize(Trained, QuantizeStep):
     """Train with few bits between the first and the last layer, which get eight."""
 
     keep: tuple[str, ...] = Field(
@@ -21,14 +21,7 @@ class LowBitQuantize(QuantizeStep):
         default=256, ge=8, le=100_000, description="Training images for the ranges of activations."
     )
     epochs: float = Field(default=10, gt=0, le=1000)
-    batch_size: int = Field(default=128, ge=1, le=65536)
-    learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak; without a value, the network's own default."
-    )
-    optimizer: Literal["sgd", "adamw"] = "adamw"
-    weight_decay: float | None = Field(
-        default=None, ge=0, description="Without a value, 0.01 for adamw and 0.0005 for sgd."
-    )
+    weight_decay: WeightDecay = None
     distill: Distillation | None = Field(default=None, description="Learn from a float network as well.")
 
     @property

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from slimcast.recipe.lowbit import BinaryQuantize, DorefaQuantize, PactQuantize, WrpnQuantize
-from slimcast.recipe.quantize_step import QuantizeStep
+from slimcast.recipe.quantize_step import QuantizeStep, RetrainedQuantize
 from slimcast.recipe.quanto import MixedQuantize, QuantoQuantize, WeightOnlyQuantize
 from slimcast.recipe.training import Distillation
 
@@ -42,7 +42,7 @@ class StaticQuantize(QuantizeStep):
     )
 
 
-class QatQuantize(QuantizeStep):
+class QatQuantize(RetrainedQuantize):
     """Train in front of the roundings of int8, with ranges that are learnt; ends as `static` does."""
 
     method: Literal["qat"]
@@ -53,13 +53,6 @@ class QatQuantize(QuantizeStep):
     calibration_samples: int = Field(
         default=256, ge=8, le=100_000, description="Training images for the ranges to begin with."
     )
-    keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers that stay in float.")
-    epochs: float = Field(default=3, gt=0, le=1000)
-    batch_size: int = Field(default=128, ge=1, le=65536)
-    learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak; without a value, a tenth of the network's own default."
-    )
-    optimizer: Literal["sgd", "adamw"] = "adamw"
     learn_statistics: float = Field(
         default=0.5,
         ge=0,

@@ -4,21 +4,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from slimcast.recipe.quantize_step import QuantizeStep
+from slimcast.recipe.quantize_step import RetrainedQuantize
 from slimcast.recipe.target import Target
 from slimcast.recipe.training import Distillation
 
 
-class RoundedQuantize(QuantizeStep):
+class RoundedQuantize(RetrainedQuantize):
     """What methods have in common that round weights and may train with their rounding."""
 
-    keep: tuple[str, ...] = Field(default=(), description="Name patterns of layers that stay in float.")
     epochs: float = Field(default=0, ge=0, le=1000, description="Training with rounded weights; 0: none.")
-    batch_size: int = Field(default=128, ge=1, le=65536)
-    learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak; without a value, a tenth of the network's own default."
-    )
-    optimizer: Literal["sgd", "adamw"] = "adamw"
     distill: Distillation | None = None
 
 

@@ -60,16 +60,24 @@ def _layout(given: Any) -> Any:
     return None if given == "auto" else given
 
 
-class _Training(Part):
+WeightDecay = Annotated[
+    float | None, Field(ge=0, description="Without a value, 0.01 for adamw and 0.0005 for sgd.")
+]
+
+
+class Trained(Part):
+    """What all steps have in common that train; a step with other defaults names them."""
+
     epochs: float = Field(default=3, gt=0, le=1000)
     batch_size: int = Field(default=128, ge=1, le=65536)
     learning_rate: float | None = Field(
         default=None, gt=0, description="Peak; without a value, the network's own default."
     )
     optimizer: Literal["sgd", "adamw"] = "adamw"
-    weight_decay: float | None = Field(
-        default=None, ge=0, description="Without a value, 0.01 for adamw and 0.0005 for sgd."
-    )
+
+
+class _Training(Trained):
+    weight_decay: WeightDecay = None
     schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
     warmup_epochs: float | None = Field(
         default=None, ge=0, le=1000, description="Linear rise of the rate; without a value, a tenth."
