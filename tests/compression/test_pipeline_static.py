@@ -7,6 +7,7 @@ import pytest
 from slimcast.errors import StepError
 from slimcast.pipeline.job import Job
 from slimcast.pipeline.quantizing import budget, static
+from slimcast.quantize.static import CANDIDATES
 from slimcast.recipe import StaticQuantize, parse_recipe
 from slimcast.reporting import ScaledReporter
 from support_engine import LENET, MemoryStore, RecordingReporter, digits, trained_lenet
@@ -71,8 +72,11 @@ def test_a_budget_that_nothing_meets_ends_with_the_best_and_says_so(tmp_path, mo
     _, rows = reporter.tables["0-fixes"]
     titles = [row[0] for row in rows]
     assert titles[0] == "best ranges by logits"
-    assert titles[5:8] == ["equalized", "equalized, biases corrected", "biases corrected"]
-    assert [title.count(",") for title in titles[8:-1]] == [0, 1], "one and two layers in float"
+    _, plain = _run(tmp_path)
+    (kept,) = [ranges.title for ranges in CANDIDATES if f"Kept {ranges.title};" in _said(plain)]
+    assert set(titles[1:4]) == {ranges.title for ranges in CANDIDATES} - {kept}, "none is made twice"
+    assert titles[4:7] == ["equalized", "equalized, biases corrected", "biases corrected"]
+    assert [title.count(",") for title in titles[7:-1]] == [0, 1], "one and two layers in float"
     assert titles[-1] == "quantization-aware training"
     layers, errors = reporter.tables["0-layers"]
     assert layers == ("layer", "error", "same_answers")

@@ -80,6 +80,13 @@ def quantize(
         StepError: the quantizer fails, a weight is no number, or nothing runs in integer kernels.
         Cancelled: somebody cancelled the run.
     """
+    return quantize_best(model, images, plan, reporter=reporter)[0]
+
+
+def quantize_best(
+    model: onnx.ModelProto, images: np.ndarray, plan: StaticPlan, *, reporter: Reporter
+) -> tuple[onnx.ModelProto, Ranges]:
+    """Return what `quantize` does, and the ranges of the plan that were kept."""
     calibration = images[plan.calibrating(len(images))]
     scored = images[plan.scoring(len(images), _SCORED_IMAGES)]
     wanted = logits_of(model, scored)
@@ -103,7 +110,7 @@ def quantize(
     assert best is not None
     _, ranges, quantized = best
     _report(model, quantized, ranges, plan, reporter)
-    return quantized
+    return quantized, ranges
 
 
 def _report(

@@ -13,8 +13,9 @@ from slimcast.measure.kernels import executed_graph
 from slimcast.pipeline.drafts import Draft
 from slimcast.pipeline.job import Job
 from slimcast.quantize.layer_errors import LayerError, layer_errors
+from slimcast.quantize.qdq import Ranges
 from slimcast.quantize.runs import logits_of
-from slimcast.quantize.static import StaticPlan, quantize
+from slimcast.quantize.static import StaticPlan, quantize_best
 from slimcast.reporting import QuietReporter, ScaledReporter
 from slimcast_edge.artifact import NumericKind
 
@@ -47,6 +48,7 @@ class Budget:
         self._whole = self._accuracy(graph)
         self._rows: list[tuple[str, float, float, int, str]] = []
         self._best: _Attempt | None = None
+        self._made: set[Ranges] = set()
 
     def spend(self, most: float, model: nn.Module, train: Callable[[ScaledReporter], Draft]) -> Draft:
         """Return the first way that loses at most `most` of the accuracy, 0..1; else what loses least.
@@ -64,7 +66,8 @@ class Budget:
             self._reporter.check_cancelled()
             activity = f"Quantizing: {title}"
             quiet = QuietReporter(self._reporter, 0.0, _FIXES_SHARE, activity)
-            graph = quantize(self._graph, self._job.data.train_images, plan, reporter=quiet)
+            graph, ranges = quantize_best(self._graph, self._job.data.train_images, plan, reporter=quiet)
+            self._made.add(ranges)
             draft = Draft(model=model, graph=graph, kind=NumericKind.INT8)
             if self._lost_with(title, draft) <= most:
                 break
@@ -77,7 +80,8 @@ class Budget:
         plan = self._plan
         yield "best ranges by logits", plan
         for ranges in plan.ranges:
-            yield ranges.title, replace(plan, ranges=(ranges,))
+            if ranges not in self._made:  # what was best by logits has had its turn
+                yield ranges.title, replace(plan, ranges=(ranges,))
         yield "equalized", replace(plan, equalize=True)
         yield "equalized, biases corrected", replace(plan, equalize=True, correct_bias=True)
         yield "biases corrected", replace(plan, correct_bias=True)
