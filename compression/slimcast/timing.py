@@ -1,4 +1,4 @@
-"""What a run spends its time on: batches, and everything else."""
+"""What a run spends its time on: batches, and everything else; and how a time is written."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,11 @@ FRESH_PROCESS = "latency, in a process of its own"
 LOADING = "loading data"
 EXPORT = "export and saving"
 _REST = "everything else"
+
+
+def local_time(at: float) -> str:
+    """Return a Unix time, s, as people write it, in the zone of this machine."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 class Stopwatch:

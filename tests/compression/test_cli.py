@@ -278,6 +278,41 @@ def test_real_search_finds_a_front_of_ordinary_runs(settings: Settings, store: S
     assert "No trial keeps all budgets" in stderr
 
 
+HANGS = """
+import sys, types
+import support_job
+engine = types.ModuleType("slimcast.pipeline")
+engine.run_recipe = lambda recipe, *, clocks, **rest: support_job.pipeline(recipe, **rest)
+sys.modules["slimcast.pipeline"] = engine
+from slimcast.cli import main
+main()
+"""
+
+
+def test_a_run_that_must_be_ended_hard_prints_its_document_all_the_same(
+    settings: Settings, store: Store, tmp_path: Path
+):
+    recipe, out = tmp_path / "r.yaml", tmp_path / "out"
+    recipe.write_text(make_recipe("native").to_yaml())
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGS, "run", str(recipe), "--json", "--out", str(out)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for((settings.home / "first-step-done-native").exists, "the first step is done")
+    [run] = store.runs()
+    store.request_cancel(run.id)
+    stdout, stderr = process.communicate(timeout=60 * PATIENCE)
+    assert process.returncode == 130, stderr
+    document = json.loads(stdout)
+    assert (document["run"], document["state"]) == (run.id, "cancelled")
+    assert [variant["name"] for variant in document["variants"]] == ["0-train"]
+    assert document == json.loads((out / "run.json").read_text())
+    assert f"slimcast resume {run.id}" in stderr
+
+
 @pytest.mark.slow
 def test_real_run_survives_kill_9_and_is_resumed(settings: Settings, store: Store, tmp_path: Path):
     recipe = tmp_path / "r.yaml"

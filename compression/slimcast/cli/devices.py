@@ -10,6 +10,7 @@ from slimcast.cli import output
 from slimcast.cli.exits import FAILED
 from slimcast.cli.fleet import Json, device_document, device_row
 from slimcast.settings import Settings
+from slimcast.timing import local_time
 
 if TYPE_CHECKING:
     from slimcast.fleet_records import KnownDevice
@@ -91,7 +92,7 @@ def history(
         ["at", "state", "revision", "model", "why"],
         [
             [
-                output.local_time(entry.at),
+                local_time(entry.at),
                 entry.state,
                 str(entry.revision),
                 entry.name or "-",
@@ -163,8 +164,8 @@ def alerts(
                 str(alert.id),
                 alert.device,
                 alert.kind.value,
-                output.local_time(alert.opened_at),
-                output.local_time(alert.resolved_at) if alert.resolved_at else "-",
+                local_time(alert.opened_at),
+                local_time(alert.resolved_at) if alert.resolved_at else "-",
                 "yes" if alert.acknowledged_at else "no",
                 alert.message,
             ]

@@ -4,14 +4,14 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from slimcast.records import Cell, Run, Table, Variant
+from slimcast.timing import local_time
 
 
 def variant_document(variant: Variant, artifact: Path | None) -> dict[str, Any]:
@@ -57,17 +57,18 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def print_json(document: Any) -> None:
-    """Print one document on stdout."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+def print_json(document: Any, to: TextIO | None = None) -> None:
+    """Print one document on stdout, or elsewhere."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False), file=to)
 
 
-def print_table(columns: list[str], rows: Iterable[list[str]]) -> None:
-    """Print columns side by side; the first one on the left, figures as they come."""
+def print_table(columns: list[str], rows: Iterable[list[str]], to: TextIO | None = None) -> None:
+    """Print columns side by side, on stdout or elsewhere."""
     table = [columns, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
     for row in table:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip(), file=to)
 
 
 def print_cells(table: Table) -> None:
@@ -75,7 +76,7 @@ def print_cells(table: Table) -> None:
     print_table(list(table.columns), [[_cell(cell) for cell in row] for row in table.rows])
 
 
-def print_variants(variants: Iterable[tuple[Variant, Path | None]]) -> None:
+def print_variants(variants: Iterable[tuple[Variant, Path | None]], to: TextIO | None = None) -> None:
     """Print a table of variants: what each keeps and costs."""
     print_table(
         ["variant", "kind", "accuracy", "size KB", "params", "MACs", "p50 ms", "agreement"],
@@ -92,6 +93,7 @@ def print_variants(variants: Iterable[tuple[Variant, Path | None]]) -> None:
             ]
             for variant, _ in variants
         ],
+        to,
     )
 
 
@@ -106,23 +108,21 @@ def print_runs(runs: Iterable[Run]) -> None:
     )
 
 
-def local_time(at: float) -> str:
-    """Return a time as people write it, in their own zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
 @contextlib.contextmanager
-def stdout_kept_clean() -> Iterator[None]:
-    """Send to stderr whatever libraries print on stdout meanwhile, native code included."""
+def stdout_kept_clean() -> Iterator[TextIO]:
+    """Send to stderr whatever libraries print on stdout meanwhile, native code included.
+
+    Yields:
+        The way to stdout that is left meanwhile.
+    """
     sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as kept:
+        try:
+            os.dup2(2, 1)
+            with contextlib.redirect_stdout(sys.stderr):
+                yield kept
+        finally:
+            os.dup2(kept.fileno(), 1)
 
 
 def _whole(value: float | None) -> int | None:

@@ -9,6 +9,7 @@ import typer
 from slimcast.cli import output
 from slimcast.cli.fleet import Json
 from slimcast.settings import Settings
+from slimcast.timing import local_time
 
 if TYPE_CHECKING:
     from slimcast.fleet_records import Rollout
@@ -130,7 +131,7 @@ def _list(store: "Store", as_json: bool) -> None:
                     rollout.id,
                     rollout.state.value,
                     f"{rollout.count(RolloutStep.ACTIVE)} of {len(rollout.devices)}",
-                    output.local_time(rollout.created_at),
+                    local_time(rollout.created_at),
                     rollout.title,
                 ]
                 for rollout in found
@@ -156,7 +157,7 @@ def _tell(rollout: "Rollout", as_json: bool) -> None:
                 device.name,
                 str(device.stage + 1),
                 device.step.value.replace("_", " "),
-                output.local_time(device.at) if device.at else "-",
+                local_time(device.at) if device.at else "-",
                 device.message,
             ]
             for device in rollout.devices

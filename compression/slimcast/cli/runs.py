@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -150,17 +150,31 @@ def _execute_and_exit(
 
     if out is not None:
         _make_folder(out)
-    with output.stdout_kept_clean(), DeviceClocks(settings, store) as clocks:
-        ended = execute(run_id, settings=settings, store=store, console=True, clocks=clocks)
+    with output.stdout_kept_clean() as stdout, DeviceClocks(settings, store) as clocks:
+        ended = execute(
+            run_id,
+            settings=settings,
+            store=store,
+            console=True,
+            clocks=clocks,
+            at_hard_end=lambda: _report(store, store.run(run_id), out, as_json, stdout),
+        )
+    _report(store, ended, out, as_json)
+    raise typer.Exit(code_of_state(ended.state))
+
+
+def _report(
+    store: "Store", ended: Run, out: Path | None, as_json: bool, stdout: TextIO | None = None
+) -> None:
+    """Write and print what a run has left, whatever way it has ended."""
     variants = _with_files(store, ended)
     if out is not None:
         variants = _write_out(out, store, ended, variants)
     if as_json:
-        output.print_json(output.result_document(ended, variants))
+        output.print_json(output.result_document(ended, variants), stdout)
     elif variants:
-        output.print_variants(variants)
+        output.print_variants(variants, stdout)
     _say_how_it_ended(ended)
-    raise typer.Exit(code_of_state(ended.state))
 
 
 def _say_how_it_ended(run: Run) -> None:

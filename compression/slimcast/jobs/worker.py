@@ -44,6 +44,7 @@ def execute(
     console: bool,
     pipeline: Pipeline | None = None,
     clocks: Clocks | None = None,
+    at_hard_end: Callable[[], None] = lambda: None,
 ) -> Run:
     """Do the work of a queued run in this process, and return the run as it has ended.
 
@@ -54,6 +55,8 @@ def execute(
         console: whether to show how it goes.
         pipeline: what does the work; None: the engine's own.
         clocks: finds devices that measure for the engine's own.
+        at_hard_end: called, in another thread, once the run is put down as cancelled and before this process
+            ends at once, since its work does not stop by itself: then this function never returns.
 
     Raises:
         RunStateError: somebody else has it, or it is not queued.
@@ -66,7 +69,7 @@ def execute(
             )
         shown = stack.enter_context(ConsoleReporter()) if console else None
         reporter = StoreReporter(store, run.id, shown)
-        pulse = _Pulse(store, run.id, reporter)
+        pulse = _Pulse(store, run.id, reporter, at_hard_end)
         pulse.start()
         try:
             state, error = _work(
@@ -129,8 +132,11 @@ def _finish(store: Store, run_id: str, state: RunState, error: str) -> None:
 class _Pulse:
     """A thread that writes events, beats, and ends the process when the work does not stop by itself."""
 
-    def __init__(self, store: Store, run_id: str, reporter: StoreReporter) -> None:
+    def __init__(
+        self, store: Store, run_id: str, reporter: StoreReporter, at_hard_end: Callable[[], None]
+    ) -> None:
         self._store, self._run_id, self._reporter = store, run_id, reporter
+        self._at_hard_end = at_hard_end
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
 
@@ -167,11 +173,16 @@ class _Pulse:
             return True
 
     def _end_process(self) -> None:
-        self._reporter.flush()
-        _finish(self._store, self._run_id, RunState.CANCELLED, "")
-        print(f"Run {self._run_id} is cancelled.", file=sys.stderr, flush=True)
-        # The main thread sits in native code that no exception reaches.
-        os._exit(130)
+        try:
+            self._reporter.flush()
+            _finish(self._store, self._run_id, RunState.CANCELLED, "")
+            print(f"Run {self._run_id} is cancelled.", file=sys.stderr, flush=True)
+            self._at_hard_end()
+        except Exception:  # whatever it is, the process must end; then this is the last that can be said
+            traceback.print_exc()
+        finally:
+            # The main thread sits in native code that no exception reaches.
+            os._exit(130)
 
 
 @contextmanager

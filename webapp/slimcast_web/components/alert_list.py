@@ -4,8 +4,9 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet_records import Alert, AlertKind
+from slimcast.timing import local_time
 from slimcast_web.components import notices
-from slimcast_web.services import alerts, figures
+from slimcast_web.services import alerts
 from slimcast_web.services.studio import Studio
 
 _ICONS = {
@@ -36,7 +37,7 @@ def _line(studio: Studio, alert: Alert) -> None:
         colour = "orange" if is_new else "gray"
         st.badge(alerts.WORDS[alert.kind], icon=_ICONS[alert.kind], color=colour)
         st.text(alert.device)
-    text.text(f"{alert.message} Since {figures.clock(alert.opened_at)}.")
+    text.text(f"{alert.message} Since {local_time(alert.opened_at)}.")
     if not is_new:
         button.caption("known")
     elif button.button("I know", key=f"alert-{alert.id}", width="stretch"):

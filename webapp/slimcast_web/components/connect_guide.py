@@ -3,8 +3,9 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
+from slimcast.timing import local_time
 from slimcast_web.components import notices
-from slimcast_web.services import figures, fleet, qr
+from slimcast_web.services import fleet, qr
 from slimcast_web.services.fleet import Connect
 from slimcast_web.services.studio import Studio
 
@@ -27,7 +28,7 @@ def enrol(studio: Studio) -> None:
     text.code(command, language="bash", wrap_lines=True)
     picture.image(qr.svg(command), caption="The command as a QR code", width=180)
     text.caption(
-        f"Run this on the camera's machine before {figures.clock(made.expires_at)}. The code works once; it "
+        f"Run this on the camera's machine before {local_time(made.expires_at)}. The code works once; it "
         "gives the camera the studio's key, the broker's address and, where the studio keeps any, a password."
     )
 

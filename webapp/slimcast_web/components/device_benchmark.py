@@ -4,6 +4,7 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet.benchmarks import BenchmarkPlan
+from slimcast.timing import local_time
 from slimcast_web.components import notices
 from slimcast_web.services import benchmarks, figures
 from slimcast_web.services.studio import Studio
@@ -69,7 +70,7 @@ def _progress(opened: Studio, was_busy: bool) -> None:
 def _table(opened: Studio, point: Point) -> None:
     rows = [
         {
-            "at": figures.clock(one.at),
+            "at": local_time(one.at),
             "measured by": one.clock,
             "camera": one.camera,
             "p50, ms": one.p50_ms,

@@ -4,8 +4,9 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet_records import KnownDevice
+from slimcast.timing import local_time
 from slimcast_web.components import notices
-from slimcast_web.services import figures, registry, rollouts
+from slimcast_web.services import registry, rollouts
 from slimcast_web.services.studio import Studio
 
 
@@ -113,4 +114,4 @@ def known_row(device: KnownDevice) -> tuple[str, ...]:
 
 def _row(device: KnownDevice) -> dict[str, str]:
     values = dict(zip(("device", "groups", "labels", "note"), known_row(device), strict=True))
-    return values | {"seen": figures.clock(device.last_seen) if device.last_seen else "never"}
+    return values | {"seen": local_time(device.last_seen) if device.last_seen else "never"}

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
+from slimcast.timing import local_time
 from slimcast_web.components import notices
-from slimcast_web.services import figures, fleet, registry
+from slimcast_web.services import fleet, registry
 from slimcast_web.services.studio import Studio
 
 
@@ -18,7 +19,7 @@ def show(studio: Studio, name: str, *, online: bool) -> None:
     with panel:
         rows = [
             {
-                "at": figures.clock(entry.at),
+                "at": local_time(entry.at),
                 "state": entry.state.replace("_", " "),
                 "model": entry.name or "none",
                 "why": entry.message or entry.reason,

@@ -4,8 +4,9 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet_records import Rollout, RolloutState
+from slimcast.timing import local_time
 from slimcast_web.components import notices
-from slimcast_web.services import figures, rollouts
+from slimcast_web.services import rollouts
 from slimcast_web.services.studio import Studio
 
 COLOURS = {
@@ -38,7 +39,7 @@ def _head(rollout: Rollout) -> None:
     with badge.container(horizontal=True, horizontal_alignment="right"):
         st.badge(rollout.state.value, color=COLOURS[rollout.state])
     stages = ", ".join(str(stage) for stage in rollout.plan.stages)
-    st.caption(f"{rollout.id} · since {figures.clock(rollout.created_at)} · stages {stages}")
+    st.caption(f"{rollout.id} · since {local_time(rollout.created_at)} · stages {stages}")
 
 
 def _buttons(studio: Studio, rollout: Rollout) -> None:
@@ -72,7 +73,7 @@ def _devices(studio: Studio, rollout: Rollout) -> None:
                     "step": device.step.value.replace("_", " "),
                     "arrived": arrived.get(device.name, ""),
                     "why": device.message,
-                    "since": figures.clock(device.at) if device.at else "",
+                    "since": local_time(device.at) if device.at else "",
                 }
                 for device in rollout.devices
             ],

@@ -9,6 +9,7 @@ import streamlit as st
 from slimcast.records import RunState, Search
 from slimcast.search import TrialLine
 from slimcast.search.measures import TEST_ACCURACY
+from slimcast.timing import local_time
 from slimcast_web import theme
 from slimcast_web.components import navigation
 from slimcast_web.components.run_view import COLOURS, ICONS
@@ -50,7 +51,7 @@ def head(found: Search) -> None:
         stopping = found.cancel_requested and found.state is RunState.RUNNING
         word = "cancelling" if stopping else found.state.value
         st.badge(word, icon=ICONS[found.state], color=COLOURS[found.state])
-        st.caption(f"search {found.id} · started {figures.clock(found.started_at or found.created_at)}")
+        st.caption(f"search {found.id} · started {local_time(found.started_at or found.created_at)}")
     done = min(max(found.progress, 0.0), 1.0)
     st.progress(done, text=found.activity or f"{done:.0%} of the trials")
     if found.error:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet.records import Device
+from slimcast.timing import local_time
 from slimcast_web.components import camera_choice, notices
 from slimcast_web.services import figures, streaming
 from slimcast_web.services.streaming import Picture
@@ -66,7 +67,7 @@ def _buttons(studio: Studio, device: Device) -> None:
 def _show(device: str, picture: Picture) -> None:
     # The browser decodes it, not the studio: what a device sends as a JPEG may be anything.
     address = streaming.address(device, picture)
-    when = figures.clock(picture.taken_at)
+    when = local_time(picture.taken_at)
     if picture.camera:
         when = f"{picture.camera}, {when}"
     words_html, address_html = html.escape(f"{device}, {when}"), html.escape(address)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
+from slimcast.timing import local_time
 from slimcast_web.components import (
     navigation,
     notices,
@@ -12,7 +13,7 @@ from slimcast_web.components import (
     run_tables,
     run_view,
 )
-from slimcast_web.services import figures, run_pages, runs
+from slimcast_web.services import run_pages, runs
 from slimcast_web.services.runs import RunDetail
 from slimcast_web.services.studio import Studio
 
@@ -67,7 +68,7 @@ def _head(opened: Studio, detail: RunDetail) -> None:
         st.subheader(run.name)
         with st.container(horizontal=True, vertical_alignment="center"):
             run_view.state_badge(run)
-            st.caption(f"run {run.id} · started {figures.clock(run.started_at or run.created_at)}")
+            st.caption(f"run {run.id} · started {local_time(run.started_at or run.created_at)}")
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         run_actions.for_one(opened, run, bool(detail.variants))
     run_actions.tags(opened, run, detail.tags)

@@ -61,8 +61,3 @@ def duration(seconds: float) -> str:
 def ago(at: float) -> str:
     """Return how long ago a Unix time was."""
     return f"{duration(time.time() - at)} ago" if at else "never"
-
-
-def clock(at: float) -> str:
-    """Return a Unix time as date and time of this machine."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
