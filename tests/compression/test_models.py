@@ -10,7 +10,7 @@ from slimcast.models.build import NetworkSpec, build, load_weights
 from slimcast.models.factors import Factors, factorized
 from slimcast.models.resnet_cifar import PaddingShortcut
 from slimcast.models.state import load_state, save_state
-from support_networks import DEEP, LARGE, networks, spec_of
+from support_networks import LARGE, networks, spec_of
 from support_prune import cut, macs
 
 
@@ -18,7 +18,7 @@ def _spec(name: str, channels: int = 1) -> NetworkSpec:
     return spec_of(name, channels=channels)
 
 
-@pytest.mark.parametrize("name", networks(*LARGE))
+@pytest.mark.parametrize("name", networks(*LARGE, without=("vgg16_imagenet", "vgg16_bn_imagenet")))
 def test_the_seed_decides_the_weights(name):
     first, same, other = (build(_spec(name), seed=seed).state_dict() for seed in (1, 1, 2))
     weight = next(key for key, value in first.items() if value.ndim > 1)
@@ -26,8 +26,9 @@ def test_the_seed_decides_the_weights(name):
     assert not torch.equal(first[weight], other[weight])
 
 
-@pytest.mark.parametrize("name", networks(*LARGE, *DEEP))
-def test_a_pruned_network_survives_saving_and_loading(name, tmp_path):
+# Every network of the catalog is pruned, saved and loaded in test_prune_matrix.py.
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "mobilenet_v2"])
+def test_a_pruned_network_for_grey_images_survives_saving_and_loading(name, tmp_path):
     spec = _spec(name)
     image = torch.rand(2, 1, spec.image_size, spec.image_size)
     pruned, _ = cut(build(spec), image[:1], macs(image[:1], 0.5), round_to=2)
@@ -37,6 +38,18 @@ def test_a_pruned_network_survives_saving_and_loading(name, tmp_path):
     assert loaded_spec == spec
     with torch.no_grad():
         assert torch.equal(loaded(image), pruned(image))
+
+
+@pytest.mark.parametrize("name", ["vgg16_bn", "mobilenet_v3_small", "densenet40"])
+def test_a_network_without_weights_is_the_same_but_for_what_is_loaded_into_it(name):
+    whole, empty = build(_spec(name)), build(_spec(name), empty=True)
+    assert {k: v.shape for k, v in empty.state_dict().items()} == {
+        k: v.shape for k, v in whole.state_dict().items()
+    }
+    empty.load_state_dict(whole.state_dict())
+    image = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(empty(image), whole(image))
 
 
 def test_lenet5_has_the_parameters_of_its_paper():

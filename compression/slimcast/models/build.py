@@ -1,12 +1,15 @@
 """Build a network from its catalog entry, and load weights into it."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from slimcast.catalog import MODELS
 from slimcast.catalog.open_networks import is_own
@@ -29,8 +32,14 @@ class NetworkSpec:
         return asdict(self)
 
 
-def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
+def build(spec: NetworkSpec, *, seed: int = 0, empty: bool = False) -> nn.Module:
     """Return the network with random weights, the same ones for the same seed.
+
+    Args:
+        spec: what it is built from.
+        seed: of the weights.
+        empty: leave those weights unset, for who loads others into all of them: large networks take seconds
+            to fill.
 
     Raises:
         UnknownKind: the catalog has no such network.
@@ -43,10 +52,20 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
             f"Set data.image_size to {entry.smallest} or more."
         )
     builder = own_builder(spec.model) if is_own(spec.model) else entry.load()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _Unset() if empty else nullcontext():
         torch.manual_seed(seed)
         model: nn.Module = builder(classes=spec.classes, channels=spec.channels, image_size=spec.image_size)
     return model.eval()
+
+
+class _Unset(TorchFunctionMode):
+    """Passes over what fills a tensor with random numbers."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in _FILLING else func(*args, **kwargs or {})
+
+
+_FILLING = {Tensor.normal_, Tensor.uniform_}
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

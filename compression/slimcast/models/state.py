@@ -64,7 +64,7 @@ def load_state(path: Path, *, in_float: bool = False) -> tuple[nn.Module, Networ
         shapes = {f"{name}.weight": torch.empty(one["shape"]) for name, one in bits.items()}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} is no checkpoint of Slimcast, or it is damaged: {error}") from error
-    model = build(spec)
+    model = build(spec, empty=True)  # `check_fits` sees that the file fills all of it
     _put_factors(model, factors)
     put_described(model, few)
     _refit(model, shapes | tensors, groups)
