@@ -4,13 +4,14 @@ import torch
 from torch import nn
 
 from slimcast.catalog import MODELS
-from slimcast.measure.cost import Cost, count_macs, count_parameters
-from slimcast.models.build import NetworkSpec, build
+from slimcast.measure.cost import PARAMS, macs_cost
+from slimcast.models.build import NetworkSpec
 from slimcast.prune.evidence import Samples
 from slimcast.prune.plan import PrunePlan
 from slimcast.prune.search import Goal
 from slimcast.prune.structured import prune
 from slimcast.reporting import SilentReporter
+from support_networks import light
 
 
 def spec_of(name):
@@ -18,9 +19,9 @@ def spec_of(name):
 
 
 def network(name):
-    """Return a network of the catalog with random weights and batch norms that do something, and an image."""
+    """Return a light network with random weights and batch norms that do something, and an image."""
     spec = spec_of(name)
-    model = build(spec)
+    model = light(spec)
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -33,11 +34,11 @@ def network(name):
 
 
 def macs(example, value):
-    return Goal(cost=Cost(name="macs", unit="", of=lambda model: count_macs(model, example)), value=value)
+    return Goal(cost=macs_cost(example), value=value)
 
 
 def params(value):
-    return Goal(cost=Cost(name="params", unit="", of=count_parameters), value=value)
+    return Goal(cost=PARAMS, value=value)
 
 
 def channels(value):

@@ -1,12 +1,14 @@
 """Structured pruning: targets are met, by the right layers, or it is said why not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from slimcast.catalog import MODELS
 from slimcast.errors import StepError
-from slimcast.measure.cost import Cost, count_macs, count_parameters
+from slimcast.measure.cost import Cost, count_macs, count_parameters, macs_cost
 from slimcast.models.layers import weighted_layers
 from slimcast.prune.groups import find_groups, remove
 from slimcast.prune.search import Goal
@@ -49,6 +51,13 @@ def test_budgets_and_other_measures():
     assert all(after == pytest.approx(0.5 * before, abs=8) for _, before, after in report.channels)
     norms = Cost(name="norms", unit="", of=lambda m: sum(b.numel() for b in m.buffers()))
     assert norms.of(cut(model, image, Goal(cost=norms, value=0.4))[0]) <= 0.4 * norms.of(model)
+
+
+def test_a_cost_that_shapes_get_wrong_is_counted_on_the_network_itself():
+    model, image = network("resnet20")
+    half = replace(macs_cost(image), narrowed=lambda _model: lambda narrower: count_parameters(narrower) / 2)
+    _, report = cut(model, image, Goal(cost=half, value=0.5))
+    assert 0.97 * 0.5 < report.macs / report.macs_before <= 0.5
 
 
 def test_local_scope_narrows_all_layers_alike_and_global_scope_the_weak_ones_most():

@@ -13,7 +13,7 @@ from torch import nn
 
 from slimcast.export.artifact import pack
 from slimcast.measure.clock import DeviceClock
-from slimcast.measure.cost import Cost, count_macs, count_parameters
+from slimcast.measure.cost import PARAMS, Cost, macs_cost
 from slimcast.pipeline.drafts import Draft, float_graph, input_of
 from slimcast.pipeline.job import Job
 from slimcast.quantize.static import MINMAX, StaticPlan, quantize
@@ -47,8 +47,8 @@ def costs_of(job: Job, numbers: str = "float32", *, reporter: Reporter | None = 
         return run
 
     return {
-        "macs": Cost(name="macs", unit="", of=lambda model: count_macs(model, job.example)),
-        "params": Cost(name="params", unit="", of=count_parameters),
+        "macs": macs_cost(job.example),
+        "params": PARAMS,
         "size_bytes": Cost(
             name="size_bytes",
             unit="B",

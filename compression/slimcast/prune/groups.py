@@ -172,6 +172,16 @@ def _doomed(groups: Iterable[ChannelGroup], removed: Removed) -> list[tuple[Part
     return [(part, sorted(indices)) for part, indices in found.values() if indices]
 
 
+def without_values(model: nn.Module) -> nn.Module:
+    """Return a copy whose tensors have shapes but no values (device ``meta``), and take no memory."""
+    bare: dict[int, Tensor] = {}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        shape = torch.empty_like(tensor, device="meta")
+        trained = isinstance(tensor, nn.Parameter)
+        bare[id(tensor)] = nn.Parameter(shape, requires_grad=tensor.requires_grad) if trained else shape
+    return copy.deepcopy(model, bare)
+
+
 def _sharing(model: nn.Module) -> nn.Module:
     """Return a copy that shares all tensors: large networks have most of theirs replaced by a cut anyway."""
     tensors = [*model.parameters(), *model.buffers()]

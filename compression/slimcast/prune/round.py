@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from slimcast.models.layers import by_pattern
 from slimcast.prune.evidence import Scores
-from slimcast.prune.groups import ChannelGroup, remove
+from slimcast.prune.groups import ChannelGroup, remove, without_values
 from slimcast.prune.plan import PrunePlan
 from slimcast.prune.ranking import Candidate, Move, Widths, candidate, moves, nearest_width, widths_after
+from slimcast.prune.search import Trial
 from slimcast.prune.verify import check_cut
 from slimcast.reporting import Reporter
 
@@ -77,6 +78,18 @@ class Round:
     def build(self, taken: Sequence[Move]) -> nn.Module:
         """Return the network once some moves are taken; nothing is checked."""
         return remove(self._model, self._groups, self._removed(taken))
+
+    def trial(self, taken: Sequence[Move]) -> Trial:
+        """Return what some moves lead to, for its cost to be counted."""
+        return Trial(
+            widths=self.widths(taken),
+            build=lambda: self.build(taken),
+            shapes=lambda: remove(self._shapes, self._groups, self._removed(taken)),
+        )
+
+    @cached_property
+    def _shapes(self) -> nn.Module:
+        return without_values(self._model)
 
     def checked(self, taken: Sequence[Move]) -> nn.Module:
         """Return the same, checked.

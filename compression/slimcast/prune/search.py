@@ -26,11 +26,27 @@ class Goal:
     value: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A network that some moves would lead to.
+
+    Attributes:
+        widths: of all its groups.
+        build: the network itself. shapes: the network without values, which takes no memory.
+    """
+
+    widths: Widths
+    build: Callable[[], nn.Module]
+    shapes: Callable[[], nn.Module]
+
+
 class Budget:
     """A goal for one network: what it costs before, and what it may cost after each round."""
 
     def __init__(self, goal: Goal, model: nn.Module, initial: Widths) -> None:
         self._cost = goal.cost
+        narrowed = goal.cost.narrowed if goal.cost is not None else None
+        self._counted = narrowed(model) if narrowed is not None else None
         self.before = goal.cost.of(model) if goal.cost is not None else sum(initial.values())
         self.final = goal.value * self.before if goal.value < 1 else goal.value
         if self.before <= self.final:
@@ -54,9 +70,20 @@ class Budget:
         gone = done if schedule == "linear" else 1 - (1 - done) ** 3
         return self.before + (self.final - self.before) * gone
 
-    def of(self, build: Callable[[], nn.Module], widths: Widths) -> float:
-        """Return what a candidate costs; it is built only where that is needed."""
-        return self._cost.of(build()) if self._cost is not None else sum(widths.values())
+    def of(self, trial: Trial) -> float:
+        """Return what a trial costs; no more of it is built than that takes."""
+        if self._cost is None:
+            return sum(trial.widths.values())
+        if self._counted is not None:
+            return self._counted(trial.shapes())
+        return self._cost.of(trial.build())
+
+    def holds(self, value: float, network: nn.Module) -> bool:
+        """Return whether a trial cost what its network does; where not, shapes are not trusted again."""
+        if self._cost is None or self._counted is None or self._cost.of(network) == value:
+            return True
+        self._counted = None
+        return False
 
     def show(self, value: float) -> str:
         """Return a cost with its unit."""

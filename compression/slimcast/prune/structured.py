@@ -85,9 +85,12 @@ def _cut(step: Round, plan: PrunePlan, budget: Budget | None, done: float, repor
 
     def cost(taken: Sequence[Move]) -> float:
         reporter.check_cancelled()
-        return budget.of(lambda: step.build(taken), step.widths(taken))
+        return budget.of(step.trial(taken))
 
     taken, value = least_moves(step.line, cost, wanted, refine=budget.exact)
+    pruned = step.checked(taken)
+    if not budget.holds(value, pruned):
+        return _cut(step, plan, budget, done, reporter)
     if value > wanted and done == 1:
         raise StepError(
             f"The target of {budget.show(wanted)} cannot be met: the least that can be reached is "
@@ -100,7 +103,7 @@ def _cut(step: Round, plan: PrunePlan, budget: Budget | None, done: float, repor
         f"{budget.show(value)} remain of {budget.show(budget.before)} ({value / budget.before:.1%}); "
         f"at most {budget.show(wanted)} were wanted"
     )
-    return step.checked(taken)
+    return pruned
 
 
 def _say_unranked(names: Sequence[str], plan: PrunePlan, reporter: Reporter, index: int) -> None:
