@@ -9,7 +9,8 @@ from slimcast.catalog import MODELS
 from slimcast.models.build import NetworkSpec, build
 
 LARGE = {"alexnet", "alexnet_imagenet", "vgg16_imagenet", "vgg16_bn_imagenet"}
-"""Hundreds of megabytes of weights."""
+"""Hundreds of megabytes of weights, nearly all of them in the hidden layers of the head; see `light`."""
+_HIDDEN = 256
 DEEP = {
     "densenet121", "densenet40", "efficientnet_b0", "mobilenet_v3_large", "resnet34", "resnet50", "resnet56",
 }  # fmt: skip
@@ -26,9 +27,32 @@ def spec_of(name: str, *, channels: int = 1, classes: int = 7) -> NetworkSpec:
     return NetworkSpec(model=name, classes=classes, channels=channels, image_size=MODELS[name].smallest)
 
 
+def light(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
+    """Return a network as the catalog builds it, but a LARGE one with narrow hidden layers in its head.
+
+    It has the same operations in the same order at a tenth of the memory, and is saved and loaded like any
+    network that was pruned. The whole of it is built where its size is tested.
+    """
+    if spec.model not in LARGE:
+        return build(spec, seed=seed)
+    model = build(spec, empty=True)
+    *hidden, last = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+    width = hidden[0][1].in_features
+    for name, _ in hidden:
+        model.set_submodule(name, nn.Linear(width, _HIDDEN))
+        width = _HIDDEN
+    model.set_submodule(last[0], nn.Linear(width, last[1].out_features))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in (m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return model.eval()
+
+
 def lively(spec: NetworkSpec, *, seed: int = 3) -> nn.Module:
-    """Return a network with batch norms that do something."""
-    model = build(spec, seed=seed)
+    """Return a light network with batch norms that do something."""
+    model = light(spec, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):

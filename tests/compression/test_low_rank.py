@@ -22,7 +22,7 @@ from slimcast.reporting import SilentReporter
 from slimcast.settings import Settings
 from slimcast_edge.artifact import InputSpec
 from support_engine import LENET, MemoryStore, RecordingReporter
-from support_networks import DEEP, LARGE, networks
+from support_networks import DEEP, LARGE, light, networks
 
 PLACE = Place(positions_in=64, positions_out=64)
 
@@ -41,7 +41,7 @@ steps:
 
 def _network(name: str):
     spec = NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].smallest)
-    return build(spec), torch.rand(1, 3, spec.image_size, spec.image_size), spec
+    return light(spec), torch.rand(1, 3, spec.image_size, spec.image_size), spec
 
 
 def _some_layers(model: nn.Module) -> tuple[str, ...]:
