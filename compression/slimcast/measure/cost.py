@@ -45,7 +45,9 @@ def macs_counter(model: nn.Module, example: Tensor) -> Callable[[nn.Module], int
     The image, (1, C, H, W), goes through the network once; copies are counted by the shapes of their weights.
     That is right as long as each layer works at as many places as before, which channels do not decide.
     """
-    layers = {m: name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    layers: dict[nn.Module, str] = {
+        m: name for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)
+    }
     places = dict.fromkeys(layers.values(), 0)
 
     def note(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
