@@ -23,7 +23,7 @@ demo: $(VENV)/.studio
 	$(BIN)/slimcast demo
 
 test: $(VENV)/.dev system-packages
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The client alone, emulated; skips with a reason where qemu, an aarch64 Python or the wheels cannot be had.
 test-aarch64: $(BIN)/python

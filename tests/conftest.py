@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections import defaultdict
+from pathlib import Path
 
 # Before PyTorch loads OpenMP: tests that run side by side must not take the cores from each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -14,6 +16,9 @@ from support_wait import PATIENCE, SLOWNESS
 
 TOO_SLOW = 5.0
 """Times slower than usual. What takes a minute on an ordinary machine then takes longer than a CI job may."""
+
+SLOW_S, QUICK_S = 3.0, 0.15
+"""What a test takes, about, that says nothing of it: one that is marked slow, and any other."""
 
 LONGEST_TEST_S = 1200
 """No test takes longer on any machine, unless it hangs."""
@@ -37,12 +42,22 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _longest_files_first(items)
     if SLOWNESS <= TOO_SLOW or config.option.slow:
         return
     reason = f"this machine is {SLOWNESS:.0f} times slower than usual; run it all the same with --slow"
     for item in items:
         if item.get_closest_marker("slow") is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _longest_files_first(items: list[pytest.Item]) -> None:
+    """Workers take whole files: who gets a long one last works on alone. Within a file nothing changes."""
+    seconds: dict[Path, float] = defaultdict(float)
+    for item in items:
+        slow = item.get_closest_marker("slow")
+        seconds[item.path] += slow.kwargs.get("seconds", SLOW_S) if slow is not None else QUICK_S
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

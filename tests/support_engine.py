@@ -64,10 +64,18 @@ class MemoryStore:
     """The part of the store that the pipeline uses."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         self.artifacts = _Files(folder)
         self._checkpoints: dict[int, Checkpoint] = {}
         self._variants: dict[int, Variant] = {}
         self._tables: dict[str, Table] = {}
+
+    def copy(self) -> "MemoryStore":
+        """Return one with the same rows, over the same files; what is added to either is not in the other."""
+        other = MemoryStore(self.folder)
+        for rows in ("_checkpoints", "_variants", "_tables"):
+            setattr(other, rows, dict(getattr(self, rows)))
+        return other
 
     def checkpoints(self, run_id):
         return list(self._checkpoints.values())

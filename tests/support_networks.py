@@ -1,5 +1,7 @@
 """The catalog's networks as test parameters; those that take long are marked slow."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +17,14 @@ DEEP = {
     "densenet121", "densenet40", "efficientnet_b0", "mobilenet_v3_large", "resnet34", "resnet50", "resnet56",
 }  # fmt: skip
 """Hundreds of operations: what works on each of them takes long."""
+SAME_OPERATIONS = {
+    "resnet32": "resnet20", "resnet56": "resnet20", "resnet34": "resnet18", "densenet121": "densenet40",
+    "mobilenet_v3_large": "mobilenet_v3_small", "vgg16_imagenet": "vgg16", "vgg16_bn_imagenet": "vgg16_bn",
+}  # fmt: skip
+"""Networks that have only more of what another has: tests of operations leave them out, others do not."""
 
 
-def networks(*slow: str, without: tuple[str, ...] = ()) -> list:
+def networks(*slow: str, without: Collection[str] = ()) -> list:
     """Return the names of the networks as parameters of a test; those named in `slow` are marked so."""
     names = [name for name in MODELS.names() if name not in without]
     return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]

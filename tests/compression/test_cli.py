@@ -250,7 +250,7 @@ def test_cancel_knows_searches(store: Store):
     assert store.searches.get(search.id).state is RunState.CANCELLED
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 def test_real_search_finds_a_front_of_ordinary_runs(settings: Settings, store: Store, tmp_path: Path):
     file = tmp_path / "s.yaml"
     file.write_text(REAL_SEARCH)

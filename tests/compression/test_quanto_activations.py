@@ -24,7 +24,7 @@ from slimcast.quantize.quanto_activations import calibrate
 from slimcast.reporting import SilentReporter
 from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
 from slimcast_edge.runtime import open_runtime
-from support_networks import DEEP, LARGE, answers_of, lively, networks, photographs, spec_of
+from support_networks import DEEP, LARGE, SAME_OPERATIONS, answers_of, lively, networks, photographs, spec_of
 
 QUIET = SilentReporter()
 TYPES = {"int8": onnx.TensorProto.INT8, "int4": onnx.TensorProto.INT4, "int2": onnx.TensorProto.INT2}
@@ -94,14 +94,13 @@ def test_every_layer_runs_in_integers_and_the_file_answers_as_the_network(name, 
     assert _off(_answers(graph, spec, images), answers_of(model, images)) < 0.06
 
 
-# Of torchvision's VGG16s only the head is another than of ours, and it takes a minute.
 @pytest.mark.parametrize(
     "name",
     networks(
         *LARGE,
         *DEEP,
         *("mobilenet_v3_small", "resnet18", "vgg16", "vgg16_bn"),
-        without=("vgg16_imagenet", "vgg16_bn_imagenet"),
+        without=SAME_OPERATIONS,
     ),
 )
 def test_every_network_can_be_calibrated(name):

@@ -27,7 +27,7 @@ from slimcast.train.precision import Precision
 from slimcast_edge.artifact import ArtifactInfo, InputSpec, NumericKind
 from slimcast_edge.runtime import open_runtime
 from support_engine import LENET, RecordingReporter, digits, trained_lenet
-from support_networks import DEEP, LARGE, answers_of, lively, networks, photographs, spec_of
+from support_networks import DEEP, LARGE, SAME_OPERATIONS, answers_of, lively, networks, photographs, spec_of
 
 QUIET = SilentReporter()
 RESNET = NetworkSpec(model="resnet20", classes=10, channels=3, image_size=32)
@@ -79,10 +79,8 @@ def test_the_file_answers_as_the_rounded_network_does(name, weights):
     assert onnx.load_from_string(content).opset_import[0].version == OPSETS[weights]
 
 
-# Of torchvision's VGG16s only the head is another than of ours, and it takes a minute.
 @pytest.mark.parametrize(
-    "name",
-    networks(*LARGE, *DEEP, "resnet18", "vgg16", "vgg16_bn", without=("vgg16_imagenet", "vgg16_bn_imagenet")),
+    "name", networks(*LARGE, *DEEP, "resnet18", "vgg16", "vgg16_bn", without=SAME_OPERATIONS)
 )
 def test_every_network_answers_alike_with_two_bits(name):
     spec = spec_of(name)

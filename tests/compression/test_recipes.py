@@ -38,7 +38,7 @@ def test_a_shipped_recipe_is_valid_and_says_how_to_run_it(path):
     assert f"slimcast run examples/recipes/{path.name}" in path.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=8)
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_runs(path, tmp_path):
     recipe = load_recipe(path)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from slimcast.catalog import MODELS
 from slimcast.errors import RecipeError, StepError
 from slimcast.models.build import NetworkSpec, build
 from slimcast.models.layers import weighted_layers
@@ -19,7 +18,7 @@ from slimcast.settings import Settings
 from slimcast.train.fit import fit
 from slimcast.train.plan import TrainingPlan
 from support_engine import LENET, MemoryStore, RecordingReporter, digits, trained_lenet
-from support_networks import LARGE, networks
+from support_networks import LARGE, light, networks, spec_of
 
 _LARGE_LAYER = 5_000_000  # weights: kept, since their zeros are like others and take long
 
@@ -49,8 +48,7 @@ def _share(model, without: tuple[str, ...] = ()) -> float:
 @pytest.mark.parametrize("scope", ["global", "local"])
 @pytest.mark.parametrize("name", networks(*LARGE))
 def test_the_share_of_zeros_is_the_ratio_and_the_original_stays(name, scope):
-    spec = NetworkSpec(model=name, classes=10, channels=3, image_size=MODELS[name].smallest)
-    model = build(spec)
+    model = light(spec_of(name, channels=3, classes=10))
     before = copy.deepcopy(model.state_dict())
     large = tuple(n for n, layer in weighted_layers(model).items() if layer.weight.numel() > _LARGE_LAYER)
     plan = SparsityPlan(ratio=0.7, scope=scope, keep=large)

@@ -17,7 +17,7 @@ from support_wait import PATIENCE, wait_for
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow,
+    pytest.mark.slow(seconds=35),
     pytest.mark.timeout(420 * PATIENCE),
     pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt install chromium"),
 ]
@@ -109,7 +109,8 @@ def start_compression(page, address: str) -> str:
     recipe.fill("name: x\nmodel: {name: nosuch}\ndata: {name: digits}\nsteps: []\n")
     recipe.press("Control+Enter")
     page.get_by_text("unknown name 'nosuch'").wait_for()
-    assert page.get_by_role("button", name="Start compression").is_disabled()
+    start = page.get_by_role("button", name="Start compression")
+    wait_for(start.is_disabled, "the button to follow the text", SLOW_S)
     short = replace(compress.Draft(), epochs=8.0, rounds=1, finetune_epochs=4.0, keep_macs=50)
     recipe.fill(compress.yaml_of(short))
     recipe.press("Control+Enter")

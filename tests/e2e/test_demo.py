@@ -10,7 +10,7 @@ import pytest
 
 from support_wait import run_command
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=20)
 
 
 KEYS = {

@@ -16,7 +16,7 @@ from support_fleet import EmbeddedServer
 from support_store import make_recipe, make_variant
 from support_wait import PATIENCE, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=25)
 
 NAMES = ("cam1", "cam2")
 SETTLE_S = 60.0 * PATIENCE
