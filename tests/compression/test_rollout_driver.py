@@ -60,6 +60,19 @@ def test_a_roll_out_goes_through_and_is_written_down(store):
     assert fleet.orders == [(name, NEW) for name in fleet.known]
 
 
+def test_an_expelled_device_is_passed_over_and_the_others_get_the_model(store):
+    fleet = simulated(4)
+    made = created(store, list(fleet.known))
+    gone = next(iter(fleet.known))
+    fleet.known.pop(gone)
+    store.expulsions.add(gone)
+    driver = RolloutDriver(fleet, store.rollouts, store.expulsions.names)
+    drive(store, fleet, until=lambda: states(store) == [RolloutState.SUCCEEDED], driver=driver)
+    done = {device.name: device for device in store.rollouts.get(made.id).devices}
+    assert done.pop(gone).message == "It has been expelled."
+    assert {device.step for device in done.values()} == {RolloutStep.ACTIVE}
+
+
 def test_another_studio_process_goes_on_where_the_first_one_died(store):
     fleet = simulated(4)
     created(store, list(fleet.known))

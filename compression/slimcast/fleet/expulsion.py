@@ -51,10 +51,10 @@ def expel(settings: Settings, store: Store, name: str, clear: Callable[[str], No
         left.append(ELSEWHERE)
     elif not users.expel(name):
         left.append(RELOAD)
-    with suppress(FleetError):  # never seen
-        store.devices.expel(name)
     try:
         clear(name)
     except FleetError:
         left.append(LATER)
+    with suppress(FleetError):  # never seen; last, since who looks after the fleet notes whom the hub knows
+        store.devices.expel(name)
     return left
