@@ -79,13 +79,19 @@ class Tile {
   }
 
   takePicture() {
+    if (this.pictureButton.getAttribute("aria-disabled") === "true") return;
     if (!this.wall.takePicture(this.name)) return this.say("The studio is away: no picture was taken.");
-    this.pictureButton.disabled = true;
+    this.setTaking(true);
     this.say("Taking a picture…", PICTURE_WAIT_MS);
   }
 
+  // Not `disabled`: a button that is takes the focus away from whoever has just pressed it.
+  setTaking(taking) {
+    this.pictureButton.setAttribute("aria-disabled", String(taking));
+  }
+
   pictureCame(picture) {
-    this.pictureButton.disabled = false;
+    this.setTaking(false);
     this.say(picture.error, PICTURE_SHOWN_MS);
     if (picture.error) return;
     const shown = link("shown", this.note, picture.address);
@@ -99,7 +105,7 @@ class Tile {
     if (text) element("span", "words", this.note, text);
     clearTimeout(this.noteTimer);
     this.noteTimer = setTimeout(() => {
-      this.pictureButton.disabled = false;
+      this.setTaking(false);
       this.note.replaceChildren();
     }, forMs);
   }
