@@ -5,16 +5,13 @@ import time
 from sqlalchemy import delete, insert, select
 
 from slimcast.store import tables
-from slimcast.store.database import Database
+from slimcast.store.database import SiteRows
 
 e = tables.expulsions
 
 
-class Expulsions:
-    """Rows of expelled names. One object may be used from many threads."""
-
-    def __init__(self, database: Database, site: str) -> None:
-        self._database, self._site = database, site
+class Expulsions(SiteRows):
+    """Rows of expelled names."""
 
     def add(self, device: str) -> None:
         """Expel a name; one that is expelled already keeps its time."""

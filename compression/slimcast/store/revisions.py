@@ -7,14 +7,11 @@ from sqlalchemy.exc import IntegrityError
 
 from slimcast.errors import StoreError
 from slimcast.store import tables as t
-from slimcast.store.database import Database
+from slimcast.store.database import Rows
 
 
-class Revisions:
+class Revisions(Rows):
     """The counter of each device, shared by all studios with this database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def next(self, device: str) -> int:
         """Return a number that is larger than all before it for this device.
