@@ -15,7 +15,7 @@ _UNPROBED = {"precision": "float32", "channels_last": False}
 SHORT = {
     "train": {"epochs": 0.5, **_UNPROBED},
     "finetune": {"epochs": 0.25, **_UNPROBED},
-    "prune": {"rounds": 1, "finetune_epochs": 0},
+    "prune": {"rounds": 1, "finetune_epochs": 0, "norm_batches": 2},
     # Counted rather than measured: a table of latencies would be made anew for each test.
     "netadapt": {
         "target": NetAdaptTarget(macs=0.9),
@@ -24,7 +24,7 @@ SHORT = {
         "finetune_epochs": 0.1,
         "choice_images": 50,
     },
-    "quantize": {"calibration_samples": 16, "epochs": 0.1},
+    "quantize": {"calibration_samples": 16, "epochs": 0.1, "images": 32},
 }
 FOLDERS = {"mnist": "MNIST/raw", "cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
 RECIPES = sorted((Path(__file__).parents[2] / "examples" / "recipes").rglob("*.yaml"))
