@@ -234,7 +234,7 @@ def test_one_that_makes_frames_wait_rests(make, host, engine, monkeypatch):
     assert ask(desk, others_wait=False) is not None
     slow = desk._now.loaded.runtime.run
     monkeypatch.setattr(
-        desk._now.loaded.runtime, "run", lambda images: time.sleep(0.05) or np.asarray(slow(images))
+        desk._now.loaded.runtime, "run", lambda images: time.sleep(0.3) or np.asarray(slow(images))
     )
     assert ask(desk, others_wait=True) is not None
     assert ask(desk) is None
@@ -249,16 +249,40 @@ def test_they_take_turns_in_going_first_as_long_as_nobody_waits(make, host):
         firsts.append(desk.goes_first())
         ask(desk)
     assert sorted(firsts) == [False, False, True, True]
-    turns = Turns()
-    turns.took(0.1, others_wait=True, now=1.0)
-    assert [turns.goes_first() for _ in range(4)] == [False] * 4
 
 
-def test_it_rests_three_times_as_long_as_it_took():
+def test_two_cameras_that_take_turns_are_no_reason_to_always_go_first():
     turns = Turns()
-    assert turns.may(0.0)
-    turns.took(2.0, others_wait=True, now=10.0)
-    assert not turns.may(15.9)
-    assert turns.may(16.0)
-    turns.took(2.0, others_wait=False, now=18.0)
-    assert turns.may(18.0)
+    firsts = [turns.goes_first(0.0) for _ in range(64)]
+    assert sum(firsts) == 32
+    assert sum(firsts[::2]) == sum(firsts[1::2]) == 16
+
+
+def answers_in_a_second(took, every):
+    """How many frames it answers in a second of one each `every` s, each of which makes another wait."""
+    turns, answered, firsts = Turns(), 0, 0
+    for number in range(int(10 / every)):
+        now = number * every
+        firsts += turns.goes_first(now)
+        if turns.may(now):
+            answered += 1
+            turns.took(took, others_wait=True, now=now + took)
+    return answered / 10, firsts
+
+
+def test_a_slow_one_takes_a_quarter_of_the_time_and_does_not_go_first():
+    answered, firsts = answers_in_a_second(took=0.05, every=0.01)
+    assert 4 <= answered <= 6
+    assert firsts < 50
+
+
+def test_a_quick_one_answers_all_though_frames_of_several_cameras_wait():
+    answered, firsts = answers_in_a_second(took=0.0005, every=0.01)
+    assert answered == 100
+    assert firsts == 500
+
+
+def test_what_makes_nobody_wait_costs_nothing():
+    turns = Turns()
+    turns.took(60.0, others_wait=False, now=100.0)
+    assert turns.may(100.0)

@@ -3,8 +3,10 @@
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -25,6 +27,8 @@ RENEW_S, LOOK_S = 2.0, 0.5
 """How often a comparison is prolonged; and how often until the second model answers, to see it come."""
 _REPLY_S = 1.0
 _PATIENCE = 5
+_NEWEST = 300
+"""Frames whose latencies count."""
 _SILENT = "does not answer. It may be offline, or have an older client that cannot compare."
 _MEANINGLESS = Reply(id="none", ok=False, error="It answered with something that makes no sense.")
 
@@ -36,7 +40,7 @@ class Tally:
     Attributes:
         frames: that both have answered. agreed: of these, with the same label first.
         known: of these, where the camera knows the right label; `first_right`, `second_right` of them.
-        first_ms, second_ms: mean latency on the device, preprocessing and inference, ms.
+        first_ms, second_ms: median latency on the device over the newest frames, preprocessing and inference.
 
     """
 
@@ -54,15 +58,12 @@ class Tally:
         if second is None or not result.predictions or not second.predictions:
             return self
         first_label, second_label = result.predictions[0].label, second.predictions[0].label
-        frames = self.frames + 1
         return Tally(
-            frames=frames,
+            frames=self.frames + 1,
             agreed=self.agreed + (first_label == second_label),
             known=self.known + (result.expected is not None),
             first_right=self.first_right + (first_label == result.expected),
             second_right=self.second_right + (second_label == result.expected),
-            first_ms=self.first_ms + (result.latency_ms - self.first_ms) / frames,
-            second_ms=self.second_ms + (second.latency_ms - self.second_ms) / frames,
         )
 
 
@@ -91,6 +92,7 @@ class _Entry:
     def __init__(self, now: Comparison, ref: ArtifactRef) -> None:
         self.id = secrets.token_hex(8)
         self.now, self.ref = now, ref
+        self.latencies_ms: deque[tuple[float, float]] = deque(maxlen=_NEWEST)
         self.viewers: set[str] = set()
         self.due = 0.0
         self.unanswered = 0
@@ -180,8 +182,12 @@ class Comparing:
 
     def of(self, device: str) -> Comparison | None:
         """Return how the comparison on a device stands, None where there is none."""
-        entry = self._entries.get(device)
-        return entry.now if entry is not None else None
+        with self._changed:
+            entry = self._entries.get(device)
+            if entry is None or not entry.latencies_ms:
+                return entry.now if entry is not None else None
+            first_ms, second_ms = (median(values) for values in zip(*entry.latencies_ms, strict=True))
+            return replace(entry.now, tally=replace(entry.now.tally, first_ms=first_ms, second_ms=second_ms))
 
     def offered(self, sha256: str) -> ArtifactRef | None:
         """Return the artifact of that hash if a device compares it."""
@@ -198,7 +204,12 @@ class Comparing:
             now = entry.now
             if result.second.artifact != now.artifact:
                 return
-            tally = now.tally if now.first == result.artifact else Tally()
+            tally = now.tally
+            if now.first != result.artifact:
+                tally = Tally()
+                entry.latencies_ms.clear()
+            # Not the mean: a busy device stops a model in the middle now and then.
+            entry.latencies_ms.append((result.latency_ms, result.second.latency_ms))
             entry.now = replace(now, first=result.artifact, tally=tally.after(result))
 
     # The thread.

@@ -24,6 +24,7 @@ from slimcast_edge.wire import ArtifactRef, Compare, Compared, Reply, decode
 logger = logging.getLogger(__name__)
 
 _REST = 3.0
+_CREDIT_S = 0.5
 _NEW_MODEL = "A new model took over on this device, which ended the comparison. Choose it again."
 
 
@@ -53,34 +54,36 @@ class ComparingPlace:
 
 
 class Turns:
-    """Which frames the second model answers: all of them, unless it makes others wait.
+    """Which frames the second model answers: all of them, unless others have to wait for it.
 
-    Then it rests three times as long as it took, so that the device's own model keeps three quarters of the
-    time, however slow the second one is.
+    What it takes while they do, it pays for with three times as long a rest, so the device's own model keeps
+    three quarters of the time, however slow the second one is. Half a second is credit: frames of several
+    cameras that come at once wait for each other anyway.
 
-    Whoever goes first finds a processor that sleeps and pixels that are in no cache, which is half a
-    millisecond on a small network. So they take turns, as long as nobody has to wait for that.
+    Whoever goes first finds a processor that sleeps and pixels that are in no cache, which is a third of a
+    millisecond on a small network. So they take turns, as long as hardly anybody has to wait for that.
     """
 
     def __init__(self) -> None:
-        self._rest_until = float("-inf")
-        self._frames = 0
-        self._others_wait = False
-
-    def goes_first(self) -> bool:
-        """Return whether it answers the next frame before the device's own model: every other one."""
-        self._frames += 1
-        return self._frames % 2 == 0 and not self._others_wait
+        self._paid_until = float("-inf")
+        self._frames = -1
 
     def may(self, now: float) -> bool:
         """Return whether it may answer at this time, s."""
-        return now >= self._rest_until
+        return now >= self._paid_until
+
+    def goes_first(self, now: float) -> bool:
+        """Return whether it answers the next frame before the device's own model: half of the time.
+
+        Not every other one (it is the Thue-Morse sequence): two cameras may take turns as well.
+        """
+        self._frames += 1
+        return self._frames.bit_count() % 2 == 1 and now - self._paid_until >= _CREDIT_S / 2
 
     def took(self, seconds: float, *, others_wait: bool, now: float) -> None:
-        """Note how long an answer took, and whether a frame has come meanwhile."""
-        self._others_wait = others_wait
+        """Note how long an answer took, and whether a frame waits by now."""
         if others_wait:
-            self._rest_until = now + _REST * seconds
+            self._paid_until = max(self._paid_until, now - _CREDIT_S) + (1 + _REST) * seconds
 
 
 class _Comparison:
@@ -139,7 +142,7 @@ class Comparing:
     def goes_first(self) -> bool:
         """Return whether the second model is to answer the next frame before the device's own."""
         now = self._now
-        return now is not None and now.loaded is not None and now.turns.goes_first()
+        return now is not None and now.loaded is not None and now.turns.goes_first(time.monotonic())
 
     def answer(self, frame: Frame, others_wait: Callable[[], bool]) -> Answer | None:
         """Return what the second model says of a frame; None where there is none, or it is not its turn."""

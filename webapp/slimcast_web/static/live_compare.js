@@ -119,7 +119,7 @@ function totals(state) {
   const share = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
   const parts = [`Agree on ${share(state.agreed, state.frames)} of ${state.frames} frames`];
   if (state.known) parts.push(`right: A ${share(state.right[0], state.known)}, B ${share(state.right[1], state.known)}`);
-  parts.push(`mean: A ${milliseconds(state.ms[0])} ms, B ${milliseconds(state.ms[1])} ms`);
+  parts.push(`median: A ${milliseconds(state.ms[0])} ms, B ${milliseconds(state.ms[1])} ms`);
   return parts.join(" · ");
 }
 
