@@ -15,7 +15,7 @@ _UNPROBED = {"precision": "float32", "channels_last": False}
 SHORT = {
     "train": {"epochs": 0.5, **_UNPROBED},
     "finetune": {"epochs": 0.25, **_UNPROBED},
-    "prune": {"rounds": 1, "finetune_epochs": 0, "norm_batches": 2},
+    "prune": {"rounds": 1, "finetune_epochs": 0, "norm_batches": 2, "criterion_images": 64},
     # Counted rather than measured: a table of latencies would be made anew for each test.
     "netadapt": {
         "target": NetAdaptTarget(macs=0.9),
