@@ -134,7 +134,7 @@ class TestToken:
         with client(TOKEN) as browser:
             browser.get("/", params={"token": TOKEN})
             with browser.websocket_connect(LIVE) as socket:
-                assert socket.receive_json() == {"devices": [], "compare": {}}
+                assert socket.receive_json() == {"devices": []}
 
     @pytest.mark.parametrize("token", ["", TOKEN])
     def test_a_websocket_from_another_origin_is_refused(self, opened, token):

@@ -56,7 +56,8 @@ async def live_socket(websocket: WebSocket) -> None:
     paused are not watched), ``{"compare": {"cam1": {"artifact", "name"}}}`` (a second model to answer beside
     the device's own), ``{"ack": "cam1"}``, and ``{"picture": "cam1"}`` to have a picture taken.
     To the browser, binary: frames (`services.live.pack`); text, once a second: ``{"devices": [states],
-    "compare": {"cam1": state}}``, and for each picture ``{"picture": {"device", "address", "error"}}``.
+    "compare": {"cam1": state}}`` (the latter while something is compared), and for each picture
+    ``{"picture": {"device", "address", "error"}}``.
     """
     await websocket.accept()
     loop = asyncio.get_running_loop()
@@ -133,7 +134,8 @@ async def _send_states(
 ) -> None:
     while True:
         states = await asyncio.to_thread(live.device_states, hub)
-        await websocket.send_text(json.dumps({"devices": states, "compare": compared.states()}))
+        second = compared.states()
+        await websocket.send_text(json.dumps({"devices": states} | ({"compare": second} if second else {})))
         await asyncio.sleep(STATES_EVERY_S)
         await _apply(hub, viewer, wanted)
 
