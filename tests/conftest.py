@@ -1,6 +1,7 @@
 """What all tests share: time limits that know how fast the machine is, and what a slow one leaves out."""
 
 import os
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -58,6 +59,13 @@ def _longest_files_first(items: list[pytest.Item]) -> None:
         slow = item.get_closest_marker("slow")
         seconds[item.path] += slow.kwargs.get("seconds", SLOW_S) if slow is not None else QUICK_S
     items.sort(key=lambda item: -seconds[item.path])
+
+
+@pytest.fixture(autouse=True)
+def _latencies_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second for each artifact is for those who read the figure; here thirty runs of it do."""
+    if make := sys.modules.get("slimcast.export.make"):
+        monkeypatch.setattr(make, "LATENCY_SECONDS", 0.05)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

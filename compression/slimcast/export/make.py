@@ -18,7 +18,7 @@ from slimcast.reporting import Reporter
 from slimcast_edge.artifact import ArtifactInfo, NumericKind
 from slimcast_edge.runtime import Runtime, open_runtime
 
-_LATENCY_SECONDS = 0.5
+LATENCY_SECONDS = 0.5
 _EXPORT = {NumericKind.FLOAT32: (1e-3, 0.999), NumericKind.WEIGHT_ONLY: (0.1, 0.98)}
 """How far logits may be from torch's, of their range, and which share of the answers must be the same.
 
@@ -75,7 +75,7 @@ def make_artifact(
         info = info.model_copy(update={"golden": golden, "measurements": measured})
         content = pack(graph, info)
         images = np.stack([sample.pixels() for sample in golden.samples])
-        fresh = fresh_process.run(content, images, seconds=_LATENCY_SECONDS, reporter=reporter)
+        fresh = fresh_process.run(content, images, seconds=LATENCY_SECONDS, reporter=reporter)
         _check_fresh(fresh, info)
         predictions = Predictions.of_logits(logits, data.test_labels, data.labels)
         return Artifact(content=content, info=info, predictions=predictions, quality=quality, fresh=fresh)
