@@ -20,7 +20,7 @@ from slimcast_edge.wire import ArtifactRef, Desired, DeviceState, Reported
 from support_rollout import new_rollout
 from support_store import RECIPE, make_recipe, make_settings, make_variant
 
-LATER = time.time() + 60
+LATER = time.time() + 86400  # this is read at the start of all tests, which may be long before
 
 
 @pytest.fixture
