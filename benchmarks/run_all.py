@@ -1,6 +1,6 @@
 """Run every benchmark of this folder, one after the other, and print what each prints.
 
-python benchmarks/run_all.py            all of them (about an hour on 2 cores)
+python benchmarks/run_all.py            all of them (many hours on 2 cores: it trains)
 python benchmarks/run_all.py client     those whose name begins so
 """
 

@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from slimcast.records import RunState
+from slimcast.records import EventKind, RunState
 from slimcast_edge.wire import DeviceState
 from slimcast_web.components import device_card
 from slimcast_web.services import compress, studio
@@ -79,6 +79,25 @@ class TestRuns:
         assert "The disk is full." in texts(test.code)
         next(button for button in test.button if button.label == "Resume").click().run()
         assert opened.store.run(run.id).state is RunState.QUEUED
+
+    def test_log_and_recipe_of_a_finished_run_are_sent_once_they_are_opened(self, opened):
+        run = finished_run(opened.store)
+        opened.store.add_events(run.id, [(1.0, EventKind.LOG, {"text": "Read ten images."})])
+        test = page("runs")
+        assert "Read ten images." not in texts(test.code)
+        assert "kind: quantize" not in texts(test.code)
+        test.session_state[f"log-{run.id}-succeeded"] = True
+        test.session_state[f"source-{run.id}"] = True
+        test.run()
+        assert "Read ten images." in texts(test.code)
+        assert "kind: quantize" in texts(test.code)
+
+    def test_the_log_of_a_run_that_failed_is_open(self, opened):
+        run = running_run(opened.store)
+        opened.store.add_events(run.id, [(1.0, EventKind.LOG, {"text": "Read ten images."})])
+        assert "Read ten images." in texts(page("runs").code)
+        opened.store.finish(run.id, RunState.FAILED, "The disk is full.")
+        assert "Read ten images." in texts(page("runs").code)
 
     def test_a_name_is_never_taken_for_html(self, opened):
         run = running_run(opened.store)

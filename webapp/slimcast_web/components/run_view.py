@@ -97,6 +97,19 @@ def variants(found: list[Variant]) -> None:
             st.caption(" · ".join(part for part in parts if part) or "no file")
 
 
-def log(lines: list[str]) -> None:
-    """Show what the run has said, the newest line last."""
-    st.code("\n".join(lines) or "Nothing yet.", language=None, height=240)
+def log(lines: list[str], *, key: str, expanded: bool = False) -> None:
+    """Show what a run or search has said, the newest line last. `key` names what the reader opened."""
+    _text("Log", "\n".join(lines) or "Nothing yet.", key=f"log-{key}", expanded=expanded)
+
+
+def source(title: str, text: str, *, key: str) -> None:
+    """Show the file that a run or search was started from."""
+    _text(title, text, key=f"source-{key}", language="yaml")
+
+
+def _text(title: str, text: str, *, key: str, expanded: bool = False, language: str | None = None) -> None:
+    # Only what is open is sent: for the first text of this kind the browser reads a library of 1.6 MB.
+    icon = ":material/description:" if language else ":material/notes:"
+    part = st.expander(title, expanded=expanded, key=key, icon=icon, on_change="rerun")
+    if part.open:
+        part.code(text, language=language, height="content" if language else 240)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
+from slimcast.records import RunState
 from slimcast.timing import local_time
 from slimcast_web.components import (
     navigation,
@@ -53,10 +54,10 @@ def _body(opened: Studio, was_live: bool) -> None:
     st.subheader("Variants")
     run_view.variants(detail.variants)
     run_tables.show(detail.run, detail.tables)
-    with st.expander("Log", expanded=True, icon=":material/notes:"):
-        run_view.log(detail.log)
-    with st.expander("Recipe", icon=":material/description:"):
-        st.code(detail.run.recipe_yaml, language="yaml")
+    ended_well = detail.run.state is RunState.SUCCEEDED
+    # A key for each state: a run that fails opens its log.
+    run_view.log(detail.log, key=f"{detail.run.id}-{detail.run.state.value}", expanded=not ended_well)
+    run_view.source("Recipe", detail.run.recipe_yaml, key=detail.run.id)
     if was_live and not run_pages.any_live(opened):
         st.rerun()  # the whole page once more, without the timer
 

@@ -46,10 +46,8 @@ def _body(opened: Studio, chosen: str, was_live: bool) -> None:
     search_view.plot(detail)
     st.subheader("Trials")
     search_view.table(detail)
-    with st.expander("Log", icon=":material/notes:"):
-        run_view.log(detail.log)
-    with st.expander("Search file", icon=":material/description:"):
-        st.code(detail.search.search_yaml, language="yaml")
+    run_view.log(detail.log, key=detail.search.id)
+    run_view.source("Search file", detail.search.search_yaml, key=detail.search.id)
     if was_live and not any(search.is_live(one) for one in search.newest(opened)):
         st.rerun()  # the whole page once more, without the timer
 
