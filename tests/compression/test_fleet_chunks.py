@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from slimcast.errors import StoreError
-from slimcast.fleet.chunk_server import COALESCE_S, MAX_PENDING, ChunkServer
+from slimcast.fleet.chunk_server import COALESCE_S, COMPANY_S, JOIN_S, MAX_PENDING, ON_ITS_WAY_S, ChunkServer
 from slimcast_edge.wire import ArtifactRef, Want
 from support_wait import wait_for
 
@@ -93,16 +93,49 @@ def test_equal_chunks_wanted_by_several_devices_are_sent_once(server, clock, sen
     assert counters["chunks_coalesced"] == 4
 
 
-def test_chunk_that_has_just_left_is_not_sent_again_at_once(server, clock, sent):
+def test_a_chunk_on_its_way_to_a_device_is_not_sent_again(server, clock, sent, counters):
+    server.want("cam1", want(4))
+    serve_due(server)
+    clock.now += ON_ITS_WAY_S - 0.01
+    server.want("cam1", want(4, 5))
+    serve_due(server)
+    assert sent == [(4, 4), (5, 5)]
+    assert counters["chunks_coalesced"] == 1
+    clock.now += 0.02
+    server.want("cam1", want(4))
+    serve_due(server)
+    assert sent[2:] == [(4, 4)], "it was lost"
+
+
+def test_who_joins_later_has_not_heard_what_left_before(server, clock, sent):
     server.want("cam1", want(4))
     serve_due(server)
     clock.now += 0.01
-    server.want("cam1", want(4))
+    server.want("cam2", want(4))
+    clock.now += JOIN_S / 2
+    server.want("cam3", want(4))
     serve_due(server)
     assert len(sent) == 1
+    clock.now += JOIN_S / 2
+    serve_due(server)
+    assert sent == [(4, 4), (4, 4)], "one more for both"
+    clock.now += 0.1
+    for device in ("cam1", "cam2", "cam3"):
+        server.want(device, want(4))
     clock.now += COALESCE_S
     serve_due(server)
-    assert len(sent) == 2  # lost chunks are sent again
+    assert len(sent) == 2
+
+
+def test_a_device_that_was_silent_hears_what_it_asks_for(server, clock, sent):
+    server.want("cam1", want(1))
+    clock.now += COMPANY_S - 0.01
+    serve_due(server)
+    clock.now += 0.02
+    server.want("cam1", want(1))  # it was away, and its copy came while it was
+    clock.now += COALESCE_S
+    serve_due(server)
+    assert sent == [(1, 1), (1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from slimcast.errors import StoreError
 from slimcast_edge.wire import ArtifactRef, Want
@@ -16,6 +16,10 @@ MAX_PENDING = 512
 SEND_TIMEOUT_S = 5.0
 COMPANY_S = 2.0
 """How long a device counts as downloading after it has asked."""
+JOIN_S = 0.5
+"""How long a device that joins others listens before what left earlier is sent again, once for all."""
+ON_ITS_WAY_S = 1.0
+"""How long a chunk may take from here to a device: less than a client's patience until it asks again."""
 _IDLE_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -31,6 +35,13 @@ class ChunkSource(Protocol):
 
     def read(self, sha256: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return a part of the file."""
+
+
+class _Asker(NamedTuple):
+    """A device that downloads: when it first asked, since when it hears every chunk, and when it last did."""
+
+    joined: float
+    last: float
 
 
 class ChunkServer:
@@ -57,7 +68,7 @@ class ChunkServer:
         self._counters, self._clock = counters, clock
         self._due: OrderedDict[Chunk, float] = OrderedDict()
         self._sent: OrderedDict[Chunk, float] = OrderedDict()
-        self._askers: dict[str, dict[str, float]] = {}
+        self._askers: dict[str, dict[str, _Asker]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -87,9 +98,17 @@ class ChunkServer:
         with self._changed:
             # A lone device gets its answer at once. When several download the same, a moment's patience lets
             # one copy serve them all: every one of them listens to the artifact's topic.
-            due = now + COALESCE_S if self._has_company(device, want.artifact, now) else now
+            joined, has_company = self._note(device, want.artifact, now)
+            due = now + COALESCE_S if has_company else now
             for number in dict.fromkeys(want.chunks):
-                self._queue((want.artifact, number), ref, due)
+                chunk = want.artifact, number
+                if joined <= self._sent.get(chunk, float("-inf")) > now - ON_ITS_WAY_S:
+                    # The device heard that copy, or soon will: a busy broker needs longer than a device does
+                    # to ask on behalf of its next window.
+                    self._counters["chunks_coalesced"] += 1
+                else:
+                    missed = has_company and chunk in self._sent
+                    self._queue(chunk, ref, max(due, joined + JOIN_S) if missed else due)
             self._changed.notify_all()
 
     def next_due(self) -> tuple[Chunk | None, float]:
@@ -125,14 +144,20 @@ class ChunkServer:
             while len(self._sent) > MAX_PENDING:
                 self._sent.popitem(last=False)
 
-    def _has_company(self, device: str, sha256: str, now: float) -> bool:
-        recent = {name: at for name, at in self._askers.get(sha256, {}).items() if now - at < COMPANY_S}
-        self._askers = {sha256: recent | {device: now}} | {
-            other: at
-            for other, at in self._askers.items()
-            if other != sha256 and max(at.values()) > now - COMPANY_S
+    def _note(self, device: str, sha256: str, now: float) -> tuple[float, bool]:
+        """Return since when a device has been downloading an artifact, and whether others do so, too."""
+        recent = {
+            name: asker
+            for name, asker in self._askers.get(sha256, {}).items()
+            if now - asker.last < COMPANY_S
         }
-        return any(name != device for name in recent)
+        joined = recent[device].joined if device in recent else now
+        self._askers = {sha256: recent | {device: _Asker(joined, now)}} | {
+            other: askers
+            for other, askers in self._askers.items()
+            if other != sha256 and max(asker.last for asker in askers.values()) > now - COMPANY_S
+        }
+        return joined, any(name != device for name in recent)
 
     def _queue(self, chunk: Chunk, ref: ArtifactRef, due: float) -> None:
         if chunk[1] >= ref.chunks or (chunk not in self._due and len(self._due) >= MAX_PENDING):
@@ -140,7 +165,7 @@ class ChunkServer:
         elif chunk in self._due:
             self._counters["chunks_coalesced"] += 1
         else:
-            # What has just left is probably on its way; if it was lost, one more copy serves all.
+            # What has just left, before this device listened, is sent once more for all that joined since.
             self._due[chunk] = max(due, self._sent.get(chunk, -COALESCE_S) + COALESCE_S)
 
     def _run(self) -> None:
