@@ -91,6 +91,16 @@ def problem_of(settings, welcome, **options):
         late.stop()
 
 
+@contextmanager
+def shown_on_failure(camera):
+    """End a client that waits in vain, and show what it said."""
+    try:
+        yield
+    except AssertionError as error:
+        camera.kill()
+        raise AssertionError(f"{error}\n{camera.log[-3000:]}") from None
+
+
 def retained(hub, name):
     device = next((one for one in hub.devices() if one.name == name), None)
     return device and (device.status or device.about or device.reported or device.desired)
@@ -130,7 +140,8 @@ def test_a_real_client_is_out_until_it_has_a_new_code(settings, tmp_path, monkey
         wait_for(lambda: not hub.devices(), "the camera to be gone")
         assert store.devices.all() == []
         assert hub.own_order("cam7") is None
-        wait_for(lambda: "refuses the user 'cam7'" in camera.log, "the broker to refuse the camera")
+        with shown_on_failure(camera):
+            wait_for(lambda: "refuses the user 'cam7'" in camera.log, "the broker to refuse the camera")
         assert not hub.devices()
         assert not list((settings.home / "enrolment").glob(f"{left_open.code.id}*"))
 

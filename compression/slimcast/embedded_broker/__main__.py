@@ -5,12 +5,14 @@ never outlives the process that holds the other end, however that one dies.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.5
 """How often the password file is looked at: who loses a name there is thrown out."""
+CLOSE_S = 1.0
+"""How long a connection may take to close."""
 
 
 def main(port: int, users: str, id_prefix: str) -> None:
@@ -72,25 +76,43 @@ async def _serve(port: int, users: str, id_prefix: str) -> None:
 
 async def _watch(broker: "Broker", users: Path, id_prefix: str) -> None:
     """Throw out, for ever, who is connected under a name that is not theirs any more."""
-    from slimcast.embedded_broker.doorkeeper import may_enter
-
-    seen = _changed_at(users)
+    seen, left = _changed_at(users), 0
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         now = _changed_at(users)
-        if now == seen:
+        if now == seen and not left:
             continue
         try:
-            marks = PasswordFile(users).marks()
+            left = await _throw_out(broker, PasswordFile(users).marks(), id_prefix, insist=now == seen)
         except FleetError as error:
             logging.error("%s Who is connected stays so.", error)
+        except Exception:  # amqtt's own; the broker must not end for it
+            logging.exception("A client could not be thrown out; it is tried again.")
+            left = 1
+        else:
+            seen = now
+
+
+async def _throw_out(broker: "Broker", marks: Mapping[str, str], id_prefix: str, *, insist: bool) -> int:
+    """End the sessions that may not be, and return how many there were: the next look finds who is left.
+
+    With `insist` the connection is closed as well: amqtt ends a session only once all its tasks have stopped.
+    """
+    from slimcast.embedded_broker.doorkeeper import may_enter
+
+    found = 0
+    for session, handler in list(broker.sessions.values()):
+        if not session.transitions.is_connected():
             continue
-        seen = now
-        for session, handler in list(broker.sessions.values()):
-            connected = session.transitions.is_connected()
-            if connected and not await asyncio.to_thread(may_enter, session, marks, id_prefix):
-                session.will_flag = False  # what it would have said last is not wanted either
-                await handler.handle_connection_closed()
+        if await asyncio.to_thread(may_enter, session, marks, id_prefix):
+            continue
+        found += 1
+        session.will_flag = False  # what it would have said last is not wanted either
+        await handler.handle_connection_closed()
+        if insist and handler.writer is not None:
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(handler.writer.close(), CLOSE_S)
+    return found
 
 
 def _changed_at(path: Path) -> int:
