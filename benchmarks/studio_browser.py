@@ -10,7 +10,6 @@ after is told.
 """
 
 import argparse
-import gc
 import json
 import statistics
 import sys
@@ -97,7 +96,6 @@ def measure(stack: ExitStack, options: argparse.Namespace) -> dict:
         opened(page, f"{address}/{list(PAGES.values())[number % len(PAGES)]}")
     version = browser.version
     browser.close()
-    gc.collect()
     return {
         "machine": describe_machine(),
         "browser": f"Chromium {version}",

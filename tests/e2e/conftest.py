@@ -9,7 +9,7 @@ from slimcast.fleet import FleetHub
 from slimcast.ports import free_port
 from slimcast.settings import Settings
 from slimcast.store import Store
-from support_fleet import ScriptedDevice, studio_settings
+from support_fleet import EmbeddedServer, ScriptedDevice, studio_settings
 
 
 @pytest.fixture
@@ -23,6 +23,15 @@ def store(settings: Settings) -> Iterator[Store]:
     opened = Store.open(settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def broker(settings: Settings) -> Iterator[EmbeddedServer]:
+    """The studio's embedded broker, started."""
+    server = EmbeddedServer(settings)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

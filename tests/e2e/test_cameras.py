@@ -10,21 +10,12 @@ from slimcast_edge.signing import public_key_to_text
 from slimcast_edge.wire import CameraView, DeviceState, StreamSettings
 from support_artifacts import make_artifact
 from support_edge import Device as ClientProcess
-from support_fleet import EmbeddedServer
 from support_wait import PATIENCE, wait_for
 
 pytestmark = pytest.mark.slow
 
 SETTLE_S = 60.0 * PATIENCE
 BOTH = {"cam1/left", "cam1/right"}
-
-
-@pytest.fixture
-def broker(settings):
-    server = EmbeddedServer(settings)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

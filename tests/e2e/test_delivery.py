@@ -12,21 +12,12 @@ from slimcast_edge.signing import public_key_to_text
 from slimcast_edge.wire import CHUNK_BYTES, DeviceState
 from support_artifacts import make_artifact
 from support_edge import Device as ClientProcess
-from support_fleet import EmbeddedServer
 from support_wait import PATIENCE, wait_for
 
 pytestmark = pytest.mark.slow
 
 SETTLE_S = 60.0 * PATIENCE
 CHUNKS = 20
-
-
-@pytest.fixture
-def broker(settings):
-    server = EmbeddedServer(settings)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from slimcast.fleet_records import RolloutState, RolloutStep
 from slimcast_edge.signing import public_key_to_text
 from support_artifacts import LABELS, make_artifact
 from support_edge import Device as ClientProcess
-from support_fleet import EmbeddedServer
 from support_store import make_recipe, make_variant
 from support_wait import PATIENCE, wait_for
 
@@ -34,14 +33,6 @@ def studio(settings, store):
     finally:
         steward.stop()
         hub.stop()
-
-
-@pytest.fixture
-def broker(settings):
-    server = EmbeddedServer(settings)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
