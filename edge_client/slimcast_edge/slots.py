@@ -45,6 +45,11 @@ class Slot(Generic[T]):
             return self._changed.wait_for(lambda: self._item is None or self._closed, timeout)
 
     @property
+    def full(self) -> bool:
+        """Whether there is an item."""
+        return self._item is not None
+
+    @property
     def closed(self) -> bool:
         """Whether no more items will come."""
         return self._closed
@@ -66,21 +71,17 @@ class Ring(Generic[T]):
 
     def take(self, timeout: float | None = None) -> T | None:
         """Wait for an item of whichever slot is next; None after `timeout` seconds, or once closed."""
-        found: T | None = None
-
-        def look() -> bool:
-            nonlocal found
-            found = self._take_now()
-            return found is not None or self.closed
-
         with self._changed:
-            self._changed.wait_for(look, timeout)
-        return found
+            found = self._take_now()
+            if found is None and not self.closed:
+                self._changed.wait_for(lambda: self.waiting or self.closed, timeout)
+                found = self._take_now()
+            return found
 
     @property
     def waiting(self) -> bool:
         """Whether there is an item."""
-        return not all(slot.wait_empty(0) for slot in self.slots)
+        return any(slot.full for slot in self.slots)
 
     @property
     def closed(self) -> bool:

@@ -5,7 +5,16 @@ from collections import Counter
 import pytest
 
 from slimcast.errors import StoreError
-from slimcast.fleet.chunk_server import COALESCE_S, COMPANY_S, JOIN_S, MAX_PENDING, ON_ITS_WAY_S, ChunkServer
+from slimcast.fleet.chunk_server import (
+    COALESCE_S,
+    COMPANY_S,
+    GATHER_MOST_S,
+    GATHER_S,
+    JOIN_S,
+    MAX_PENDING,
+    ON_ITS_WAY_S,
+    ChunkServer,
+)
 from slimcast_edge.wire import ArtifactRef, Want
 from support_wait import wait_for
 
@@ -87,7 +96,7 @@ def test_equal_chunks_wanted_by_several_devices_are_sent_once(server, clock, sen
         clock.now += 0.01
     serve_due(server)
     assert sent == [(0, 0)]  # the others are given a moment to ask for the same
-    clock.now += COALESCE_S
+    clock.now += GATHER_S
     serve_due(server)
     assert sent == [(0, 0), (1, 1), (2, 2)]
     assert counters["chunks_coalesced"] == 4
@@ -125,6 +134,31 @@ def test_who_joins_later_has_not_heard_what_left_before(server, clock, sent):
     clock.now += COALESCE_S
     serve_due(server)
     assert len(sent) == 2
+
+
+def test_a_fleet_that_starts_is_waited_for_but_not_for_ever(server, clock, sent):
+    began = clock.now
+    server.want("cam0", want(*range(7)))
+    server.serve(server.next_due()[0])
+    for number in range(1, 20):
+        clock.now += 0.4 * GATHER_S
+        server.want(f"cam{number}", want(1, 2))
+        serve_due(server)
+        assert (len(sent) > 1) == (clock.now > began + GATHER_MOST_S), "only what left before company came"
+    assert sent[:3] == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_who_joins_a_download_that_runs_holds_nobody_up(server, clock, sent):
+    server.want("cam1", want(0))
+    serve_due(server)
+    clock.now += GATHER_MOST_S
+    server.want("cam1", want(1))
+    server.want("cam2", want(2))
+    serve_due(server)
+    assert sent == [(0, 0), (1, 1)]
+    clock.now += COALESCE_S
+    serve_due(server)
+    assert sent[2:] == [(2, 2)]
 
 
 def test_a_device_that_was_silent_hears_what_it_asks_for(server, clock, sent):

@@ -14,6 +14,8 @@ COALESCE_S = 0.05
 MAX_PENDING = 512
 """Chunks that wait, of all devices together: 64 of their windows. More than that is asked for again."""
 SEND_TIMEOUT_S = 5.0
+GATHER_S, GATHER_MOST_S = 0.1, 0.5
+"""How long all wait for the next device when one joins; how long at most since the first of them asked."""
 COMPANY_S = 2.0
 """How long a device counts as downloading after it has asked."""
 JOIN_S = 0.5
@@ -98,8 +100,11 @@ class ChunkServer:
         with self._changed:
             # A lone device gets its answer at once. When several download the same, a moment's patience lets
             # one copy serve them all: every one of them listens to the artifact's topic.
-            joined, has_company = self._note(device, want.artifact, now)
-            due = now + COALESCE_S if has_company else now
+            joined, first = self._note(device, want.artifact, now)
+            has_company = first is not None
+            due = now if first is None else now + COALESCE_S
+            if first is not None and joined == now:
+                due = max(due, self._hold(want.artifact, min(first + GATHER_MOST_S, now + GATHER_S)))
             for number in dict.fromkeys(want.chunks):
                 chunk = want.artifact, number
                 if joined <= self._sent.get(chunk, float("-inf")) > now - ON_ITS_WAY_S:
@@ -144,8 +149,8 @@ class ChunkServer:
             while len(self._sent) > MAX_PENDING:
                 self._sent.popitem(last=False)
 
-    def _note(self, device: str, sha256: str, now: float) -> tuple[float, bool]:
-        """Return since when a device has been downloading an artifact, and whether others do so, too."""
+    def _note(self, device: str, sha256: str, now: float) -> tuple[float, float | None]:
+        """Return since when a device has been downloading an artifact, and since when the first of others."""
         recent = {
             name: asker
             for name, asker in self._askers.get(sha256, {}).items()
@@ -157,7 +162,14 @@ class ChunkServer:
             for other, askers in self._askers.items()
             if other != sha256 and max(asker.last for asker in askers.values()) > now - COMPANY_S
         }
-        return joined, any(name != device for name in recent)
+        return joined, min((asker.joined for name, asker in recent.items() if name != device), default=None)
+
+    def _hold(self, sha256: str, until: float) -> float:
+        """Send nothing of an artifact until then: what leaves before the last device listens leaves twice."""
+        for chunk, due in self._due.items():
+            if chunk[0] == sha256:
+                self._due[chunk] = max(due, until)
+        return until
 
     def _queue(self, chunk: Chunk, ref: ArtifactRef, due: float) -> None:
         if chunk[1] >= ref.chunks or (chunk not in self._due and len(self._due) >= MAX_PENDING):

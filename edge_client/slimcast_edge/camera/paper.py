@@ -32,13 +32,13 @@ def draw_on_paper(picture: np.ndarray, width: int, height: int, seed: int) -> np
     return pixels
 
 
-def _place(random: np.random.Generator, whole: int, part: int) -> int:
+def _place(random: "np.random.Generator", whole: int, part: int) -> int:
     """Return where a part begins: anywhere in the middle two thirds of what is free."""
     free = max(0, whole - part)
     return int(free * random.uniform(1 / 6, 5 / 6))
 
 
-def _light(random: np.random.Generator, width: int, height: int) -> np.ndarray:
+def _light(random: "np.random.Generator", width: int, height: int) -> np.ndarray:
     """Return the light, (height, width, 1): it falls off to one side, to between half and all of it."""
     angle, darkest = random.uniform(0, 2 * np.pi), random.uniform(0.5, 1.0)
     down, across = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from slimcast_edge import __version__, logs
+from slimcast_edge import __version__, logs, memory
 from slimcast_edge.cli import enroll
 from slimcast_edge.cli.doctor import doctor
 from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    memory.share_one_heap()  # before NumPy and ONNX Runtime start their threads
     from slimcast_edge.client import Client
     from slimcast_edge.client.local_view import LocalView
     from slimcast_edge.preview import open_window

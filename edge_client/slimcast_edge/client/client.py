@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from slimcast_edge import memory
 from slimcast_edge.client import assembly
 from slimcast_edge.client.cameras import Cameras
 from slimcast_edge.client.commands import Benchmark
@@ -96,6 +97,7 @@ class Client:
         self._spawn("publish", self._publish)
         self._connection.start()
         self._operations.start(self._threads, self._cameras.pulses | {"infer": [infer.pulse]})
+        memory.give_back()
 
     def stop(self) -> None:
         """Stop everything, within two seconds; the broker learns that the device has left."""
