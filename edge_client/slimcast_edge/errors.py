@@ -4,6 +4,7 @@
 
     SlimcastError                 a sentence for the user: what was expected, what came, what to do
     ├── SettingsError             a setting or a configuration file is wrong
+    ├── AlreadyRunning            another client has this state folder
     ├── UnknownKind               a catalog has no entry of that name (the message lists the known ones)
     ├── DuplicateKind             a catalog already has an entry of that name
     ├── WireError                 a payload that came over MQTT is malformed or too large
@@ -25,6 +26,10 @@ class SlimcastError(Exception):
 
 class SettingsError(SlimcastError):
     """A setting or a configuration file is wrong."""
+
+
+class AlreadyRunning(SlimcastError):
+    """Another client has this state folder; it may end, so trying again is worth it."""
 
 
 class UnknownKind(SlimcastError):

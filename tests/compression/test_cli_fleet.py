@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from slimcast.cli import app
+from slimcast.cli.fleet import _ChangePrinter
+from slimcast.errors import FleetError
+from slimcast.fleet import commands
+from slimcast.fleet.records import Device
 from slimcast.fleet_records import AlertKind, HistoryEntry
 from slimcast.store import Store
+from slimcast_edge.wire import DeviceState, Reply, Reported, Status
 from support_rollout import T0
 from support_store import make_recipe, make_settings, make_variant
 
@@ -101,3 +107,79 @@ def test_alerts_are_listed_and_acknowledged(store):
     assert "Hot: 84 °C." in slim("alerts", "--acknowledge", alert["id"]).stdout
     assert store.alerts.open()[0].acknowledged_at is not None
     assert slim("alerts", "--acknowledge", 99).exit_code == 3
+
+
+class _Hub:
+    """A hub that hears what the broker retains of "cam1", one after the other; its status comes last."""
+
+    def __init__(self, *heard: Device):
+        self._heard = list(heard)
+        self.forgotten: list[str] = []
+
+    def device(self, name: str) -> Device:
+        if name != "cam1" or not self._heard:
+            raise FleetError("nothing heard")
+        return self._heard.pop(0) if len(self._heard) > 1 else self._heard[0]
+
+    def forget(self, name: str) -> None:
+        if self._heard[0].online:
+            raise FleetError(f"{name} is online.")
+        self.forgotten.append(name)
+
+    def turn_out(self, name: str) -> None:
+        self.forgotten.append(name)
+
+    def command(self, device: str, *_: object) -> Reply:
+        return Reply(id="a", ok=device == "cam2", error="" if device == "cam2" else "no former model")
+
+
+def _put_in_place(monkeypatch: pytest.MonkeyPatch, hub: _Hub, store: Store) -> _Hub:
+    @contextmanager
+    def connected(_settings: object) -> Iterator[tuple[_Hub, Store]]:
+        yield hub, store
+
+    monkeypatch.setattr(commands, "connected", connected)
+    return hub
+
+
+def test_a_device_is_not_forgotten_before_its_status_was_heard(store, monkeypatch):
+    silent = Device(name="cam1")
+    online = replace(silent, status=Status(online=True, session="s", since=T0))
+    hub = _put_in_place(monkeypatch, _Hub(silent, silent, online), store)
+    refused = slim("devices", "remove", "cam1")
+    assert (refused.exit_code, hub.forgotten) == (4, [])
+    assert "cam1 is online" in refused.stderr
+    hub = _put_in_place(monkeypatch, _Hub(silent, replace(online, status=None)), store)
+    monkeypatch.setattr(commands, "DISCOVERY_S", 0.2)
+    assert slim("devices", "remove", "cam1").exit_code == 0, "one that says nothing of itself is gone"
+    assert hub.forgotten == ["cam1"]
+
+
+def test_a_roll_back_names_each_device_once(store, monkeypatch):
+    _put_in_place(monkeypatch, _Hub(), store)
+    monkeypatch.setattr(commands.time, "sleep", lambda _s: None)
+    done = slim("devices", "rollback", "--to", "all")
+    assert (done.exit_code, done.stdout) == (1, "cam2: rolled back\n")
+    assert done.stderr == "cam1 did not roll back: no former model\n"
+
+
+def test_who_expels_a_device_that_nobody_has_seen_is_told(store, monkeypatch):
+    _put_in_place(monkeypatch, _Hub(), store)
+    assert "was ever seen" in slim("devices", "expel", "cam3").stderr
+    assert "was ever seen" not in slim("devices", "expel", "cam1").stderr
+
+
+def test_publish_tells_what_becomes_of_this_order_not_of_the_one_before(capsys):
+    printer = _ChangePrinter()
+    failed = Reported(session="s", revision=6, state=DeviceState.FAILED, reason="no_space", at=T0)
+    before = Device(name="cam1", status=Status(online=True, session="s", since=T0), reported=failed)
+    printer(before, revision=7)
+    printer(before, revision=7)
+    now = failed.model_copy(update={"revision": 7, "state": DeviceState.ACTIVE, "reason": ""})
+    printer(replace(before, reported=now), revision=7)
+    printer(replace(before, status=None), revision=7)
+    assert capsys.readouterr().err.splitlines() == [
+        "cam1: ordered",
+        "cam1: active",
+        "cam1: offline; it finds the order when it is back",
+    ]

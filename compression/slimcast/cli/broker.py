@@ -1,5 +1,6 @@
 """The command ``broker-config``: what a Mosquitto needs to serve this studio and its devices safely."""
 
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -50,6 +51,9 @@ def broker_config(
     for device in certificate_for or ():
         certificate, key = written.client_certificate(device)
         typer.echo(f"{device}: {certificate}, {key}")
+    if inside is None and os.geteuid() == 0:
+        own = f"chgrp -R mosquitto {folder} && chmod g+s {folder}"
+        typer.echo(f"Let Mosquitto, which root starts as the user mosquitto, read it:  {own}")
     start = f"mosquitto -c {plan.folder / 'mosquitto.conf'}"
     typer.echo(f"Wrote {folder}. Start the broker:  {start}")
     typer.echo(f"Start the studio:  set -a; . {folder / 'studio.env'}; set +a; slimcast app")

@@ -114,7 +114,8 @@ def rollback(
 
     outcome = commands.roll_back(Settings.from_environment(), to)
     for name, problem in outcome.items():
-        typer.echo(f"{name}: {problem or 'rolled back'}", err=bool(problem))
+        named = problem.startswith(f"{name} ")
+        typer.echo(problem if named else f"{name}: {problem or 'rolled back'}", err=bool(problem))
     if any(outcome.values()):
         raise typer.Exit(FAILED)
 

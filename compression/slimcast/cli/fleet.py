@@ -138,8 +138,13 @@ class _ChangePrinter:
     def __init__(self) -> None:
         self._told = ""
 
-    def __call__(self, device: "Device") -> None:
-        told = _describe(device)
+    def __call__(self, device: "Device", revision: int) -> None:
+        if device.reported is not None and device.reported.revision >= revision:
+            told = _describe(device)
+        elif device.online:
+            told = "ordered"  # what it says of the order before is no news
+        else:
+            told = "offline; it finds the order when it is back"
         if told != self._told:
             typer.echo(f"{device.name}: {told}", err=True)
         self._told = told

@@ -1,8 +1,10 @@
 """What the command line does with the fleet: connect, act, wait, clean up."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from typing import Protocol
 
 from slimcast.errors import FleetError
 from slimcast.fleet import expulsion, rollbacks
@@ -21,13 +23,20 @@ DISCOVERY_S = 3.0
 _POLL_S = 0.05
 
 
+class Told(Protocol):
+    """Is told of each new state of a device."""
+
+    def __call__(self, device: Device, revision: int) -> None:
+        """Take in a device; `revision` is that of the order which is waited for."""
+
+
 def publish(
     settings: Settings,
     run: str,
     variant: str,
     device: str,
     timeout_s: float = 120.0,
-    on_change: Callable[[Device], None] | None = None,
+    on_change: Told | None = None,
 ) -> Device:
     """Publish a variant of a run to a device, serve it, and return the device once it has settled.
 
@@ -40,7 +49,8 @@ def publish(
         _wait_heard(hub, device)
         name = f"{store.run(run).name} {chosen.name}"
         revision = hub.publish(device, chosen.artifact or "", name)
-        settled = hub.wait_settled(device, revision, timeout_s, on_change)
+        told = None if on_change is None else partial(on_change, revision=revision)
+        settled = hub.wait_settled(device, revision, timeout_s, told)
         if settled.reported is not None and settled.reported.revision > revision:
             raise FleetError(f"A newer order has replaced this one meanwhile. {last_heard(settled)}")
         return settled
@@ -94,7 +104,7 @@ def forget(settings: Settings, name: str) -> None:
         FleetError: no broker answers, the device is online, or nobody knows it.
     """
     with connected(settings) as (hub, store):
-        heard = _wait_any(hub, name)
+        heard = _wait_status(hub, name)
         if heard:
             hub.forget(name)
         with suppress(FleetError) if heard else nullcontext():
@@ -175,12 +185,14 @@ def _wait_heard(hub: FleetHub, device: str) -> None:
         time.sleep(_POLL_S)
 
 
-def _wait_any(hub: FleetHub, device: str) -> bool:
-    """Give the broker a moment to tell of a device; return whether it did."""
-    deadline = time.monotonic() + DISCOVERY_S
+def _wait_status(hub: FleetHub, device: str) -> bool:
+    """Give the broker a moment to tell whether a device is online; return whether it told of it at all."""
+    deadline, heard = time.monotonic() + DISCOVERY_S, False
     while time.monotonic() < deadline:
         with suppress(FleetError):
-            hub.device(device)
-            return True
+            status = hub.device(device).status
+            heard = True
+            if status is not None:  # what else is retained may come before it
+                break
         time.sleep(_POLL_S)
-    return False
+    return heard

@@ -17,10 +17,12 @@ from slimcast_edge.client.host import ClientHost
 from slimcast_edge.client.introduction import Introduction
 from slimcast_edge.client.leases import Leases
 from slimcast_edge.client.loops import Classified, InferLoop
+from slimcast_edge.client.namesake import Namesake
 from slimcast_edge.client.operations import Operations
 from slimcast_edge.client.outbox import Outbox, OutboxOptions
 from slimcast_edge.client.reporter import Reporter
 from slimcast_edge.client.snapshots import Album
+from slimcast_edge.deploy.claim import Claim
 from slimcast_edge.deploy.state import Deployment, StateFolder
 from slimcast_edge.mqtt import Connection
 from slimcast_edge.settings import EdgeSettings
@@ -40,6 +42,7 @@ class Client:
         also: takes each classified frame as well, on the thread of the model.
 
     Raises (from `start`):
+        AlreadyRunning: another client has the state folder.
         SettingsError: the state folder or the pinned key cannot be used.
         CameraError: no camera can be opened, and none will come by itself.
         ArtifactError: the model that the settings name is refused.
@@ -54,6 +57,7 @@ class Client:
         self._engine = Engine(settings.runtime_choice)
         self._benchmark = Benchmark(settings.runtime_choice)
         self._folder = StateFolder(settings.state_folder.expanduser())
+        self._claim = Claim(self._folder.folder)
         self._introduction = Introduction(settings, self._engine, self._session)
         self._cameras = Cameras(settings.all_cameras(), self._engine, self._stopping, self._tell_trouble)
         self._connection = self._make_connection()
@@ -75,7 +79,12 @@ class Client:
                 host=self._host,
                 benchmark=self._benchmark,
                 folder=self._folder,
-                correct_status=self._say_online,
+                namesake=Namesake(
+                    self._introduction.status(online=True),
+                    settings.device,
+                    correct=self._say_online,
+                    tell=self._tell_trouble,
+                ),
             )
         )
         self._reporter = Reporter(
@@ -87,6 +96,7 @@ class Client:
 
     def start(self) -> None:
         """Classify frames from now on, then connect; returns once all threads run."""
+        self._claim.take()
         self._cameras.open()
         deployment = assembly.load_model(self._settings, self._folder, self._engine, self._host)
         infer = InferLoop(self._cameras.frames, self._engine, self._cameras.traffic, self._hand_on)
@@ -114,7 +124,8 @@ class Client:
         deadline = time.monotonic() + 1.0
         for thread in self._threads:
             thread.join(max(0.01, deadline - time.monotonic()))
-        self._connection.stop((self._topic("status"), self._introduction.status(online=False)), timeout=0.8)
+        self._connection.stop((self._topic("status"), self._status(online=False)), timeout=0.8)
+        self._claim.release()
         logger.info("Stopped.")
 
     def _make_connection(self) -> Connection:
@@ -126,7 +137,7 @@ class Client:
             subscriptions=[self._topic("desired"), self._topic("status"), self._topic("cmd/+")],
             on_message=lambda address, payload: self._dispatch.on_message(address, payload),
             on_connect=self._on_connect,
-            will=(self._topic("status"), self._introduction.status(online=False)),
+            will=(self._topic("status"), self._status(online=False)),
         )
 
     def _make_outbox(self, leases: Leases) -> Outbox:
@@ -194,7 +205,7 @@ class Client:
                 self._connection.publish(self._topic("telemetry"), telemetry.encode())
 
     def _on_connect(self) -> None:
-        self._connection.publish(self._topic("status"), self._introduction.status(online=True))
+        self._connection.publish(self._topic("status"), self._status(online=True))
         self._introduce()
         self._host.report_again()
         for message in self._cameras.messages:  # what was said while nobody heard it
@@ -202,12 +213,15 @@ class Client:
         self._operations.announce()
         self._host.answer_again()
 
+    def _status(self, *, online: bool) -> bytes:
+        return self._introduction.status(online=online).encode()
+
     def _introduce(self) -> None:
         self._connection.publish(self._topic("about"), self._introduction.about())
 
     def _say_online(self) -> None:
         if not self._stopping.is_set():
-            self._connection.publish(self._topic("status"), self._introduction.status(online=True))
+            self._connection.publish(self._topic("status"), self._status(online=True))
 
     def _tell_trouble(self, message: str) -> None:
         self._host.tell(

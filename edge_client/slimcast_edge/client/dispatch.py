@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,11 @@ from slimcast_edge.client.commands import Benchmark, take_snapshot
 from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.host import ClientHost
 from slimcast_edge.client.leases import Leases
+from slimcast_edge.client.namesake import Namesake
 from slimcast_edge.client.outbox import Outbox
 from slimcast_edge.deploy.state import StateFolder
 from slimcast_edge.errors import WireError
-from slimcast_edge.wire import Address, Command, Reply, Status, ViewLease, decode
+from slimcast_edge.wire import Address, Command, Reply, ViewLease, decode
 
 if TYPE_CHECKING:
     from slimcast_edge.client.comparing import Comparing
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Desks:
-    """Who takes care of what arrives. `correct_status`: says again that the device is there."""
+    """Who takes care of what arrives. `namesake`: reads what the broker says of this device."""
 
     engine: Engine
     outbox: Outbox
@@ -33,7 +33,7 @@ class Desks:
     host: ClientHost
     benchmark: Benchmark
     folder: StateFolder
-    correct_status: Callable[[], None]
+    namesake: Namesake
 
 
 class Dispatch:
@@ -76,9 +76,7 @@ class Dispatch:
             if payload:  # an empty one means that the studio has taken its order back
                 self.machine.order(payload)
         elif address.suffix == "status":
-            # The broker may publish the will of our last connection after this one has begun.
-            if not decode(Status, "status", payload).online:
-                self._desks.correct_status()
+            self._desks.namesake.heard(payload)
         elif address.suffix == "cmd/view":
             self._watched(decode(ViewLease, address.suffix, payload))
         elif address.suffix.startswith("cmd/"):

@@ -24,9 +24,9 @@ class Introduction:
         self._since = time.time()
         self.fingerprints: Callable[[], Sequence[str]] = tuple
 
-    def status(self, *, online: bool) -> bytes:
-        """Return the payload of `status`."""
-        return Status(online=online, session=self._session, since=self._since).encode()
+    def status(self, *, online: bool) -> Status:
+        """Return `status` of this session."""
+        return Status(online=online, session=self._session, since=self._since)
 
     def about(self) -> bytes:
         """Return the payload of `about`."""
