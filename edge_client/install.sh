@@ -325,7 +325,12 @@ install_unit() {
 }
 
 start_service() {
-  has_systemd || return 0
+  is_machine || return 0
+  if ! has_systemd; then
+    say "systemd does not run here, so nothing was started, and nothing will be at boot. Start the client yourself: \
+runuser -u $ACCOUNT -- $NAME run --config $config"
+    return
+  fi
   if [ -z "$start" ]; then
     say "Not started (--no-start). Start it with: systemctl enable --now $NAME"
     return
@@ -355,6 +360,9 @@ install_all() {
   start_service
   if [ -z "$changed" ]; then say "Nothing was to do."; fi
   is_machine || return 0
+  [ -n "$code$key" ] || [ -e "$state/enrolment.json" ] || [ -e "$state/studio.pub" ] ||
+    say "Not enrolled yet; in the studio: slimcast devices enrol NAME. Then here: \
+sudo -u $ACCOUNT $NAME enroll --config $config --studio URL --code CODE"
   say "Look whether all is well: sudo -u $ACCOUNT $NAME doctor --config $config"
 }
 

@@ -53,8 +53,13 @@ def _summary(model: Path | bytes) -> OnnxSummary:
         # Mapped, so that the weights are never read: a camera has little memory.
         with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             return read_onnx(mapped)
-    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
-        raise ArtifactError(Refusal.NOT_AN_ARTIFACT, f"Cannot read the model {model}: {error}.") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise ArtifactError(Refusal.NOT_AN_ARTIFACT, f"Cannot read the model {model}: {why}.") from error
+    except ValueError as error:  # it cannot be mapped
+        raise ArtifactError(
+            Refusal.NOT_AN_ARTIFACT, f"Cannot read the model {model}: it is empty."
+        ) from error
 
 
 def _info(summary: OnnxSummary) -> ArtifactInfo:

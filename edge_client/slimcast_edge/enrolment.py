@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -24,12 +25,19 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolled:
-    """What has come of it. `warnings`: settings of the device's own that stand against it, in sentences."""
+    """What has come of it.
+
+    Attributes:
+        folder: where it is kept.
+        warnings: settings of the device's own that stand against it, in sentences.
+
+    """
 
     site: str
     device: str
     broker: str
     fingerprint: str
+    folder: Path
     warnings: tuple[str, ...]
 
 
@@ -68,6 +76,7 @@ def enrol(config: Path | None, studio: str, code: str, *, keep_other_keys: bool 
         device=welcome.device,
         broker=broker,
         fingerprint=fingerprint(key),
+        folder=settings.state_folder.expanduser(),
         warnings=_contradictions(load_settings(config), welcome, broker),
     )
 
@@ -97,12 +106,22 @@ def _ask(studio: str, body: bytes) -> bytes:
         raise EnrolmentError(f"The studio at {studio} refuses: {said}") from error
     except (OSError, HTTPException) as error:  # URLError among them
         why = getattr(error, "reason", None) or error
-        hint = (
-            " Write http://: the code protects the exchange by itself."
-            if isinstance(why, ssl.SSLError)
-            else ""
+        raise EnrolmentError(f"The studio at {studio} cannot be reached: {_explained(why)}") from error
+
+
+def _explained(why: object) -> str:
+    if isinstance(why, ssl.SSLError):
+        return f"{why}. Write http://: the code protects the exchange by itself."
+    if isinstance(why, socket.gaierror):
+        return "no host has that name. Its address, such as http://192.168.1.10:8501, needs no name server."
+    if isinstance(why, ConnectionRefusedError):
+        return (
+            "nothing listens there. Does it run, and is that its port? A studio that other machines are to "
+            "reach is started with SLIMCAST_HOST=0.0.0.0."
         )
-        raise EnrolmentError(f"The studio at {studio} cannot be reached: {why}.{hint}") from error
+    if isinstance(why, TimeoutError):
+        return "no answer in time. Is that a studio's address, and does a firewall let it through?"
+    return f"{getattr(why, 'strerror', None) or why}."
 
 
 def _reachable(broker: str, studio_host: str) -> str:

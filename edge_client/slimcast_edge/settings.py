@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from slimcast_edge.broker_address import BrokerAccess, BrokerAddress, parse_url
 from slimcast_edge.camera.configured import ONLY, ConfiguredCamera, configured, problems_of
 from slimcast_edge.errors import SettingsError
 from slimcast_edge.logs import LogFormat, LogLevel
+from slimcast_edge.mistakes import problems_in
 from slimcast_edge.runtime import RUNTIMES, RuntimeChoice
 from slimcast_edge.runtime.providers import PROVIDERS
 from slimcast_edge.wire import MAX_CAMERAS, CameraName, Name
@@ -24,6 +25,14 @@ KEY_FILE = "studio.pub"
 ENROLMENT_FILE = "enrolment.json"
 """In the state folder: settings that `slimcast-edge enroll --code` has fetched from the studio."""
 _BROKER = "broker"
+_PATHS = {
+    "broker_password_file",
+    "broker_ca_file",
+    "broker_certificate_file",
+    "broker_key_file",
+    "state_folder",
+    "model",
+}
 
 
 def _default_device() -> str:
@@ -158,6 +167,12 @@ class EdgeSettings(BaseModel):
         default=10.0, ge=1, le=3600, description="Time between two pictures and states for Home Assistant, s."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_paths(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # An empty path would be the folder that the client happens to be started in.
+        return {name: value for name, value in values.items() if value != "" or name not in _PATHS}
+
     @field_validator("broker")
     @classmethod
     def _is_address(cls, value: str) -> str:
@@ -226,6 +241,11 @@ class EdgeSettings(BaseModel):
         )
 
     @property
+    def is_enrolled(self) -> bool:
+        """Whether a studio gave this device settings with a one-time code."""
+        return (self.state_folder.expanduser() / ENROLMENT_FILE).exists()
+
+    @property
     def key_file(self) -> Path:
         """Where the pinned key of the studio lies."""
         return self.state_folder.expanduser() / KEY_FILE
@@ -261,7 +281,8 @@ def parse_settings(document: dict[str, Any], *, source: str = "the settings") ->
     try:
         settings = EdgeSettings.model_validate(document)
     except ValidationError as error:
-        problems += _sentences(error)
+        found = problems_in(error, EdgeSettings.model_fields)
+        problems += [f"{where or 'settings'}: {what}" for where, what in found]
     problems += _camera_problems(document)
     if problems or settings is None:
         raise SettingsError(f"Cannot use {source}:\n" + "\n".join(f"  {problem}" for problem in problems))
@@ -284,8 +305,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SettingsError(f"There is no file {path}. Make one with: slimcast-edge init") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"Cannot read {path}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML: {error}. Texts stand in quotes.") from error
 
 
 def _enrolled(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,6 +318,12 @@ def _enrolled(document: Mapping[str, Any]) -> dict[str, Any]:
         given = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise SettingsError(f"{folder} is no folder. Name another `state_folder`.") from error
+    except PermissionError as error:
+        raise SettingsError(
+            f"Cannot read {path}: {error.strerror}. Run this as the client's user (sudo -u slimcast ...)."
+        ) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"Cannot read {path}: {error}. Enrol the device anew.") from error
     if not isinstance(given, dict):
@@ -318,11 +347,3 @@ def _apply_environment(document: dict[str, Any], environment: Mapping[str, str])
 def _spelt(part: Mapping[str, Any], key: str) -> str:
     """Return a key as the file spells it: a variable's name tells no capitals."""
     return next((known for known in part if known.lower() == key), key)
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    sentences = []
-    for item in error.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"])
-        sentences.append(f"{where or 'settings'}: {item['msg']}")
-    return sentences

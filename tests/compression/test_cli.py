@@ -15,6 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import slimcast
+from slimcast import __main__ as entry
 from slimcast.cli import app
 from slimcast.records import RunState, Table
 from slimcast.settings import Settings
@@ -349,3 +350,11 @@ def test_threads_of_a_run_wait_asleep_unless_the_environment_says_otherwise():
         environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
         result = run_python(code, env=environment | ({"OMP_WAIT_POLICY": given} if given else {}))
         assert result.stdout.split()[-1] == expected
+
+
+def test_where_only_the_client_is_installed_the_command_says_so(monkeypatch):
+    monkeypatch.setattr(entry, "NEEDED", ("typer", "no_such_library"))
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert "no_such_library missing" in str(ended.value)
+    assert "slimcast[studio]" in str(ended.value)

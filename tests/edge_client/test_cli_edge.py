@@ -4,7 +4,8 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from slimcast_edge.cli import main
+from slimcast.ports import free_port
+from slimcast_edge.cli import enroll, main
 from slimcast_edge.settings import load_settings
 from slimcast_edge.signing import public_key_to_text
 from support_artifacts import make_artifact, write_artifact
@@ -103,3 +104,22 @@ def test_the_client_loads_no_studio():
     )
     done = run_python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_studio_that_is_not_reached_is_said_with_what_to_do(tmp_path, capsys):
+    config = tmp_path / "edge.toml"
+    config.write_text(f'state_folder = "{tmp_path / "state"}"\n')
+    line = ["enroll", "--config", str(config), "--code", "A7G8-SXXR-RVNR", "--studio"]
+    assert main([*line, f"http://127.0.0.1:{free_port()}"]) == 1
+    assert "nothing listens there" in capsys.readouterr().err
+    assert main([*line, "http://nohost.invalid:8501"]) == 1
+    said = capsys.readouterr().err
+    assert "no host has that name" in said
+    assert "Errno" not in said
+
+
+def test_a_code_is_not_used_up_beside_the_settings_of_the_service(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(enroll, "INSTALLED_CONFIG", tmp_path / "edge.toml")
+    (tmp_path / "edge.toml").write_text("")
+    assert main(["enroll", "--studio", "http://127.0.0.1:9", "--code", "A7G8-SXXR-RVNR"]) == 2
+    assert f"--config {tmp_path / 'edge.toml'}" in capsys.readouterr().err

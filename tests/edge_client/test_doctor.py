@@ -1,8 +1,10 @@
 """Each check names what is wrong and what to do; nothing that is broken takes the doctor with it."""
 
 import contextlib
+import errno
 import io
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +21,8 @@ from slimcast_edge.doctor import board, disk, examine, model, probe
 from slimcast_edge.doctor.broker import check_broker
 from slimcast_edge.doctor.camera import check_camera
 from slimcast_edge.doctor.child import ask_child
-from slimcast_edge.doctor.examine import Check
+from slimcast_edge.doctor.examine import Check, checks_of
+from slimcast_edge.doctor.figures import check_metrics
 from slimcast_edge.doctor.finding import good
 from slimcast_edge.doctor.neighbour import running_client
 from slimcast_edge.settings import EdgeSettings, parse_settings
@@ -154,7 +157,8 @@ def test_model(tmp_path):
 def test_the_model_of_the_settings(tmp_path):
     found = model.check_model(settings_of(tmp_path, model=str(tmp_path / "x.onnx")))
     assert not found.ok
-    assert "Cannot read the model" in found.message
+    assert found.message == f"Cannot read the model {tmp_path / 'x.onnx'}: No such file or directory."
+    assert "`model` in the settings" in found.advice
 
 
 def test_runtime(tmp_path):
@@ -235,6 +239,53 @@ def test_a_broker_that_cannot_be_reached(tmp_path):
     assert "nothing listens" in refused.message
     unknown = check_broker(settings_of(tmp_path, broker="mqtt://no-such-host.invalid"))
     assert "no host of that name" in unknown.message
+
+
+def test_a_device_without_any_broker_is_told_to_enrol(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("slimcast_edge.doctor.broker.socket.create_connection", refuse)
+    found = check_broker(settings_of(tmp_path))
+    assert not found.ok
+    assert "name no broker" in found.message
+    assert "Enrol the device with a code" in found.advice
+
+
+def test_the_port_of_prometheus(tmp_path, monkeypatch):
+    monkeypatch.setattr("slimcast_edge.doctor.figures.running_client", lambda: None)
+    assert not [check for check in checks_of(settings_of(tmp_path)) if check.name == "metrics"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = settings_of(tmp_path, metrics_port=other.getsockname()[1])
+        assert [check for check in checks_of(settings) if check.name == "metrics"]
+        taken = check_metrics(settings)
+        assert not taken.ok
+        assert "`metrics_port`" in taken.advice
+        monkeypatch.setattr("slimcast_edge.doctor.figures.running_client", lambda: 4711)
+        assert "4711" in check_metrics(settings).message
+    assert check_metrics(settings).ok
+
+
+def test_what_is_not_installed_is_no_matter_of_cables(tmp_path, monkeypatch):
+    answer = {"error": "It needs OpenCV: pip install slimcast[video]", "not_installed": True}
+    monkeypatch.setattr("slimcast_edge.doctor.camera.ask_child", lambda *_a, **_o: answer)
+    monkeypatch.setattr("slimcast_edge.doctor.camera.running_client", lambda: None)
+    found = check_camera(settings_of(tmp_path, camera={"kind": "video"}))
+    assert "install.sh" in found.advice
+    assert "/dev/video" not in found.advice
+
+
+def test_a_disk_that_has_become_read_only_or_is_full(tmp_path, monkeypatch):
+    settings = settings_of(tmp_path)
+    for number, word in ((errno.EROFS, "dmesg"), (errno.ENOSPC, "Delete"), (errno.EACCES, "chown")):
+
+        def fail(number=number, **_options):
+            raise OSError(number, "no")
+
+        monkeypatch.setattr("slimcast_edge.doctor.disk.tempfile.TemporaryFile", fail)
+        found = disk.check_disk(settings)
+        assert not found.ok
+        assert word in found.advice
 
 
 @pytest.mark.mosquitto

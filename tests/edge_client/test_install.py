@@ -73,6 +73,16 @@ def test_a_dry_run_changes_nothing(tmp_path, more):
     assert [path.name for path in tmp_path.rglob("*")] == ["opt", "slimcast"]
 
 
+def test_it_says_when_there_is_no_systemd_and_how_to_enrol():
+    done = install("--dry-run", "--package", "slimcast", "--camera", "video")
+    assert done.returncode == 0, done.stderr
+    no_systemd = not Path("/run/systemd/system").is_dir()
+    assert ("systemd does not run here" in done.stdout) is no_systemd
+    assert "Look whether all is well" in done.stdout
+    if not Path("/var/lib/slimcast-edge").exists():
+        assert "slimcast devices enrol NAME" in done.stdout
+
+
 class TestUnit:
     @pytest.fixture
     def unit(self):

@@ -42,6 +42,54 @@ def test_all_problems_come_at_once():
     assert "camera.source" in text
 
 
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"brokr": "mqtt://x"}, "brokr: there is no such setting; did you mean `broker`?"),
+        (
+            {"colour": 1},
+            "colour: there is no such setting; `slimcast-edge init` writes a file with all of them",
+        ),
+        (
+            {"device": "küche"},
+            "device: must be 1 to 64 of A-Z a-z 0-9 _ . - with a letter or digit first, but is ",
+        ),
+        ({"threads": 0}, "threads: must be at least 1, but is 0"),
+        ({"metrics_port": 70000}, "metrics_port: must be at most 65535, but is 70000"),
+        ({"spin": "maybe"}, "spin: must be true or false, but is 'maybe'"),
+        ({"log_level": "loud"}, "log_level: must be 'debug', 'info', 'warning' or 'error', but is 'loud'"),
+        ({"broker": "http://x"}, "broker: 'http://x' is no broker address. Expected mqtt[s]://"),
+        ({"broker_password": 1234}, "broker_password: must be text, in quotes"),
+        ({"camera": {"kind": "synthetic"}}, "camera.source: missing; it has no default"),
+        (
+            {"camera": {"kind": "video", "sorce": 1}},
+            "camera.sorce: there is no such setting; did you mean `source`?",
+        ),
+        ({"camera": {"kind": "video", "fps": "fast"}}, "camera.fps: must be a number, but is 'fast'"),
+        ({"camera": {"fps": 5}}, "camera.kind: missing; one of: folder, picamera2, synthetic, video"),
+        ({"camera": "video"}, "camera: must be a table, but is 'video'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words(document, said):
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(document)
+    assert f"\n  {said}" in str(caught.value)
+    assert "1234" not in str(caught.value), "no password is repeated"
+
+
+def test_an_empty_path_is_none_at_all(tmp_path):
+    variables = {"SLIMCAST_EDGE_BROKER_CA_FILE": "", "SLIMCAST_EDGE_STATE_FOLDER": ""}
+    settings = load_settings(None, variables)
+    assert settings.broker_ca_file is None
+    assert settings.state_folder == EdgeSettings().state_folder
+
+
+def test_a_state_folder_that_is_a_file(tmp_path):
+    (tmp_path / "state").write_text("")
+    with pytest.raises(SettingsError, match="is no folder"):
+        load_settings(None, {"SLIMCAST_EDGE_STATE_FOLDER": str(tmp_path / "state")})
+
+
 @pytest.mark.parametrize("camera", [{"kind": "periscope"}, {}, {"kind": 5}])
 def test_an_unknown_camera_lists_the_known_ones(camera):
     with pytest.raises(SettingsError, match="folder, picamera2, synthetic, video"):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -184,6 +185,13 @@ class TestFleet:
         public_key_from_text(told.public_key)  # raises when it is none
         assert told.only_here
         assert f"mqtt://127.0.0.1:{opened.settings.broker_port}" in told.commands
+        assert told.public_key in told.commands
+
+    def test_where_the_broker_asks_for_users_a_camera_needs_a_code(self, opened, tmp_path):
+        opened.settings = replace(opened.settings, broker_folder=tmp_path)
+        told = fleet.connect(opened)
+        assert "--code CODE" in told.commands
+        assert told.public_key not in told.commands
 
 
 class TestStudio:

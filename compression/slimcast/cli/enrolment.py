@@ -18,7 +18,12 @@ def enrol(
     made = EnrolmentDesk(settings).new_code(device)
     minutes = (made.expires_at - time.time()) / 60
     typer.echo(made.command(settings.web_url().partition("?")[0]))
-    typer.echo(f"Run this on {device} within {minutes:.0f} minutes; the code works once.", err=True)
+    typer.echo(
+        f"Run this on {device} within {minutes:.0f} minutes; the code works once. Where the client has a "
+        "settings file add --config FILE; where install.sh made it a service: sudo -u slimcast ... "
+        "--config /etc/slimcast/edge.toml",
+        err=True,
+    )
     if is_loopback(settings.host):
         typer.echo(
             "This studio listens on its own machine only. For devices elsewhere, start it with "

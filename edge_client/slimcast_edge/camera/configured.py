@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from slimcast_edge.camera.catalog import CAMERAS, open_camera
 from slimcast_edge.camera.port import Camera, CameraSettings
 from slimcast_edge.errors import SettingsError
+from slimcast_edge.mistakes import problems_in
 
 ONLY = ""
 """The name of a camera that is the only one: it needs none, and nothing that it sends carries one."""
@@ -52,6 +53,8 @@ def configured(name: str, table: Mapping[str, Any]) -> ConfiguredCamera:
 
     """
     kind = table.get("kind")
+    if kind is None:
+        raise SettingsError(f"missing; one of: {', '.join(CAMERAS.names())}")
     if not isinstance(kind, str) or kind not in CAMERAS:
         raise SettingsError(f"unknown camera {kind!r}; known: {', '.join(CAMERAS.names())}")
     options = {key: value for key, value in table.items() if key != "kind"}
@@ -69,6 +72,6 @@ def problems_of(tables: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]
         except SettingsError as error:
             found.append((f"{at}.kind", str(error)))
         except ValidationError as error:
-            for item in error.errors(include_url=False):
-                found.append((".".join((at, *map(str, item["loc"]))), item["msg"]))
+            known = CAMERAS[str(table["kind"])].settings_type().model_fields
+            found += [(f"{at}.{where}", what) for where, what in problems_in(error, ("kind", *known))]
     return found

@@ -18,10 +18,13 @@ def find_images(folder: Path) -> list[Path]:
 
     """
     if not folder.is_dir():
-        raise CameraError(f"There is no folder {folder} to take images from.")
+        raise CameraError(f"There is no folder {folder} to take images from. Correct the camera's settings.")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
     if not paths:
-        raise CameraError(f"The folder {folder} has no images ({', '.join(ENDINGS)}).")
+        where = f"The folder {folder}" if folder != Path() else "The folder in which this was started"
+        raise CameraError(
+            f"{where} has no images ({', '.join(ENDINGS)}). Name one that has in the camera's settings."
+        )
     return paths
 
 

@@ -108,6 +108,10 @@ def _load_npz(path: Path) -> list[tuple[np.ndarray, str | None]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
+    except FileNotFoundError as error:
+        raise CameraError(
+            f"There is no file {path}. `slimcast samples digits --out FILE` writes one."
+        ) from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CameraError(f"{path} must be an .npz file with 'images' and 'labels': {error}") from error
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images) or len(images) != len(labels):

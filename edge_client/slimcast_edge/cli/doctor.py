@@ -38,8 +38,8 @@ def _examine(options: argparse.Namespace) -> Iterator["Finding"]:
     try:
         settings = load_settings(options.config)
     except SettingsError as error:
-        how = "Correct the file. `slimcast-edge init` writes one with every setting explained."
-        yield bad("settings", str(error).replace("\n", ";"), how)
+        how = "Correct it. `slimcast-edge init` writes a file with every setting explained."
+        yield bad("settings", "; ".join(map(str.strip, str(error).splitlines())).replace(":; ", ": "), how)
         return
     where = str(options.config) if options.config else "the environment"
     yield good("settings", f"{where}: {settings.site}/{settings.device}")

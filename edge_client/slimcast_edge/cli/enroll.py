@@ -1,10 +1,14 @@
 """The command ``slimcast-edge enroll``: whose orders this camera obeys, and where its broker is."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
 from slimcast_edge.errors import SettingsError
+
+INSTALLED_CONFIG = Path("/etc/slimcast/edge.toml")
+"""Where edge_client/install.sh writes the settings of the service."""
 
 
 def enroll(options: argparse.Namespace) -> int:
@@ -44,6 +48,7 @@ def _with_code(options: argparse.Namespace) -> int:
             "A code needs the studio's address, and the other way round: "
             "slimcast-edge enroll --studio http://HOST:8501 --code CODE"
         )
+    _check_config(options)
     code = sys.stdin.readline().strip() if options.code == "-" else options.code
     done = enrol(options.config, options.studio, code, keep_other_keys=options.add)
     print(
@@ -52,8 +57,20 @@ def _with_code(options: argparse.Namespace) -> int:
     )
     for warning in done.warnings:
         print(f"slimcast-edge: {warning}", file=sys.stderr)
-    print("Start the client, or restart one that runs: slimcast-edge run")
+    config = f" --config {options.config}" if options.config else ""
+    print(f"Kept in {done.folder}. Start the client, or restart one that runs: slimcast-edge run{config}")
     return 0
+
+
+def _check_config(options: argparse.Namespace) -> None:
+    """Stop before the code is used up for a state folder at which the installed client never looks."""
+    with contextlib.suppress(OSError):
+        if options.config is None and INSTALLED_CONFIG.exists():
+            raise SettingsError(
+                f"The client of this device has its settings in {INSTALLED_CONFIG}. Enrol it with them: sudo "
+                f"-u slimcast slimcast-edge enroll --config {INSTALLED_CONFIG} --studio {options.studio} "
+                "--code CODE"
+            )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

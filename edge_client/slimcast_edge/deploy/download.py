@@ -150,7 +150,7 @@ def check_room(folder: Path, size_bytes: int) -> None:
         raise ArtifactError(
             Refusal.NO_SPACE,
             f"The artifact needs {size_bytes / 1e6:.1f} MB, and {_SPARE_BYTES / 1e6:.1f} MB must stay free; "
-            f"only {free / 1e6:.1f} MB are free here.",
+            f"only {free / 1e6:.1f} MB are free here. Make room on the device's disk, then publish again.",
         )
 
 

@@ -52,10 +52,14 @@ def try_model(
         return {"ok": False, "reason": Refusal.LOADER_FAILED, "message": str(error)}
     if max_latency_ms is not None and latency.p50_ms > max_latency_ms:
         message = (
-            f"One image takes {latency.p50_ms:.1f} ms here; at most {max_latency_ms:.1f} ms are allowed."
+            f"One image takes {_words(latency.p50_ms)} here; at most {_words(max_latency_ms)} are allowed."
         )
         return {"ok": False, "reason": Refusal.TOO_SLOW, "message": message}
     return {"ok": True, "latency_ms": latency.p50_ms}
+
+
+def _words(ms: float) -> str:
+    return f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2g} ms"
 
 
 def _shape(opened: Runtime) -> tuple[int, int, int]:

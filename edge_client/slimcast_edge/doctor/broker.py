@@ -21,10 +21,10 @@ def check_broker(settings: EdgeSettings) -> Finding:
         address.tls_context()
     except SettingsError as error:
         return bad("broker", str(error), "Correct the settings that begin with `broker`.")
-    return _unreachable(address) or _login(settings, address)
+    return _unreachable(settings, address) or _login(settings, address)
 
 
-def _unreachable(address: BrokerAddress) -> Finding | None:
+def _unreachable(settings: EdgeSettings, address: BrokerAddress) -> Finding | None:
     try:
         socket.create_connection((address.host, address.port), timeout=_REACH_S).close()
     except socket.gaierror as error:
@@ -34,6 +34,12 @@ def _unreachable(address: BrokerAddress) -> Finding | None:
             "Correct `broker` in the settings; an address such as mqtt://192.168.1.10 needs no name server.",
         )
     except ConnectionRefusedError:
+        if "broker" not in settings.model_fields_set:
+            return bad(
+                "broker",
+                f"The settings name no broker, and none runs on this device itself ({address}).",
+                "Enrol the device with a code, which brings the broker's address, or set `broker`.",
+            )
         return bad(
             "broker",
             f"{address}: the host is there, but nothing listens on port {address.port}.",
@@ -68,8 +74,7 @@ def _login(settings: EdgeSettings, address: BrokerAddress) -> Finding:
             return bad(
                 "broker",
                 connection.problem or f"{address}: no answer within {_LOGIN_S:.0f} s.",
-                "Check `broker_user` and `broker_password` in the settings, and `broker_ca_file` (with an "
-                "address that begins with mqtts://) where the broker encrypts.",
+                _who_are_we(settings),
             )
         if connection.counters["refused_subscriptions"]:
             return bad(
@@ -80,6 +85,18 @@ def _login(settings: EdgeSettings, address: BrokerAddress) -> Finding:
     finally:
         connection.stop(timeout=0.5)
     return good("broker", f"{address}: logged in as {address.user or 'anybody'}, subscribed to {orders}")
+
+
+def _who_are_we(settings: EdgeSettings) -> str:
+    if settings.is_enrolled:
+        return (
+            "What the enrolment brought is no longer right (was the device enrolled anew elsewhere, or "
+            f"expelled?): slimcast devices enrol {settings.device} in the studio gives a new code."
+        )
+    return (
+        "Check `broker_user` and `broker_password` in the settings, and `broker_ca_file` (with an "
+        "address that begins with mqtts://) where the broker encrypts."
+    )
 
 
 def _wait(connection: Connection) -> bool:

@@ -18,6 +18,10 @@ _ADVICE = {
     "video": "ls /dev/video* must list it; the user must be in the group video; unplug and plug it in again.",
 }
 
+_INSTALL = (
+    "Run edge_client/install.sh again, which installs what the camera needs; or install it yourself as said."
+)
+
 
 def check_camera(settings: EdgeSettings, name: str = ONLY) -> Finding:
     """Open a camera in a process of its own and look at its pictures for a moment."""
@@ -28,9 +32,15 @@ def check_camera(settings: EdgeSettings, name: str = ONLY) -> Finding:
         other = running_client() if kind in _OPENED_ONCE else None
         if other is not None:
             return good(check, f"{kind}: in use by the client that runs (process {other}), so not opened")
-        where = f"[cameras.{name}]" if name else "[camera]"
-        return bad(check, f"{kind}: {seen['error']}", _ADVICE.get(kind, f"Look at {where} in the settings."))
+        return bad(check, f"{kind}: {seen['error']}", _advice(kind, name, seen))
     return _judge(check, kind, seen)
+
+
+def _advice(kind: str, name: str, seen: dict[str, Any]) -> str:
+    if seen.get("not_installed"):
+        return _INSTALL
+    where = f"[cameras.{name}]" if name else "[camera]"
+    return _ADVICE.get(kind, f"Look at {where} in the settings.")
 
 
 def check_name(name: str) -> str:

@@ -1,5 +1,6 @@
 """Whether models and their state can be kept."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -10,6 +11,10 @@ from slimcast_edge.settings import EdgeSettings
 
 MIN_FREE_MB = 200.0
 """The two models that are kept, and one on its way, in the sizes that are usual."""
+
+_MAKE_ROOM = (
+    "Delete what is not needed (sudo apt clean; sudo journalctl --vacuum-size=50M), or use a larger card."
+)
 
 
 def check_disk(settings: EdgeSettings) -> Finding:
@@ -26,7 +31,7 @@ def check_disk(settings: EdgeSettings) -> Finding:
         return bad(
             "disk",
             f"Only {free_mb:.0f} MB are free in {there}; a new model may need {MIN_FREE_MB:.0f} MB.",
-            "Delete what is not needed (sudo apt clean; journalctl --vacuum-size=50M), or use a larger card.",
+            _MAKE_ROOM,
         )
     return good("disk", f"{folder}: writable, {free_mb / 1000:.1f} GB free")
 
@@ -56,12 +61,15 @@ def _not_writable(folder: Path) -> Finding | None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return bad(
-            "disk",
-            f"Cannot write to {folder}: {error.strerror or error}.",
-            f"Run this as the client's user (sudo -u slimcast ...), or give it the folder: sudo chown -R "
-            f"slimcast {folder}. If the card has become read-only it may be failing: look at dmesg.",
+        how = (
+            "Run this as the client's user (sudo -u slimcast ...), or give it the folder: sudo chown -R "
+            f"slimcast {folder}"
         )
+        if error.errno == errno.EROFS:
+            how = "A card that becomes read-only by itself is often failing: look at dmesg, and replace it."
+        if error.errno == errno.ENOSPC:
+            how = _MAKE_ROOM
+        return bad("disk", f"Cannot write to {folder}: {error.strerror or error}.", how)
     owner = folder.stat().st_uid
     strangers = [path for path in sorted(folder.rglob("*")) if path.lstat().st_uid != owner]
     if strangers:

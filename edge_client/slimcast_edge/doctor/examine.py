@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from slimcast_edge.doctor import board, broker, camera, disk, model
+from slimcast_edge.doctor import board, broker, camera, disk, figures, model
 from slimcast_edge.doctor.finding import Finding, bad
 from slimcast_edge.settings import EdgeSettings
 
@@ -27,6 +27,7 @@ _BEFORE_CAMERAS = (
     Check("key", model.check_key, 5.0),
     Check("broker", broker.check_broker, 30.0),
 )
+_METRICS = Check("metrics", figures.check_metrics, 10.0)
 _BEHIND_CAMERAS = (
     Check("runtime", model.check_runtime, model.RUNTIME_LIMIT_S + 5.0),
     Check("model", model.check_model, model.TRIAL_LIMIT_S + 10.0),
@@ -34,12 +35,13 @@ _BEHIND_CAMERAS = (
 
 
 def checks_of(settings: EdgeSettings) -> tuple[Check, ...]:
-    """Return all checks, one for each camera."""
+    """Return all checks, one for each camera; that of Prometheus' port where one is set."""
     cameras = (
         Check(camera.check_name(name), camera.check_of(name), camera.LIMIT_S + 5.0)
         for name in settings.camera_tables
     )
-    return (*_BEFORE_CAMERAS, *cameras, *_BEHIND_CAMERAS)
+    metrics = () if settings.metrics_port is None else (_METRICS,)
+    return (*_BEFORE_CAMERAS, *metrics, *cameras, *_BEHIND_CAMERAS)
 
 
 def examine(settings: EdgeSettings, checks: tuple[Check, ...] | None = None) -> Iterator[Finding]:

@@ -21,7 +21,10 @@ _PUBLISH_AGAIN = "Publish a model to this device again, on the studio's page Fle
 
 def check_key(settings: EdgeSettings) -> Finding:
     """Check that a studio's key is pinned, and can be read."""
-    how = "In the studio `slimcast key` prints it; here: slimcast-edge enroll --config FILE --key KEY"
+    how = (
+        "In the studio: slimcast devices enrol NAME (or the page Fleet), which says what to type here. By "
+        "hand: slimcast-edge enroll --config FILE --key KEY, with what `slimcast key` prints there."
+    )
     try:
         keys = KeyRing(settings.key_file).keys()
     except SettingsError as error:
@@ -64,9 +67,12 @@ def check_model(settings: EdgeSettings) -> Finding:
         )
     if active is not None:
         path = folder / "models" / f"{active.sha256}.onnx"
-        return _damaged(path, active) or _tried(path, settings, active.name)
+        return _damaged(path, active) or _tried(path, settings, active.name, _PUBLISH_AGAIN)
     if settings.model is not None:
-        return _tried(settings.model.expanduser(), settings, str(settings.model))
+        how = (
+            "Name a whole artifact as `model` in the settings, or leave it out and publish one in the studio."
+        )
+        return _tried(settings.model.expanduser(), settings, str(settings.model), how)
     return good("model", "none yet; the client waits until the studio publishes one")
 
 
@@ -84,7 +90,7 @@ def _damaged(path: Path, active: ModelEntry) -> Finding | None:
     )
 
 
-def _tried(path: Path, settings: EdgeSettings, name: str) -> Finding:
+def _tried(path: Path, settings: EdgeSettings, name: str, advice: str) -> Finding:
     trial = TrialProcess(
         settings.runtime_choice,
         max_latency_ms=settings.max_latency_ms,
@@ -94,5 +100,5 @@ def _tried(path: Path, settings: EdgeSettings, name: str) -> Finding:
     try:
         passed = trial(path)
     except ArtifactError as error:
-        return bad("model", f"{name}: {error}", _PUBLISH_AGAIN)
+        return bad("model", str(error) if name in str(error) else f"{name}: {error}", advice)
     return good("model", f"{name}: answers its golden samples, {passed.latency_ms:.1f} ms for one image")

@@ -56,7 +56,7 @@ def main() -> int:
     try:
         answer = probes[sys.argv[1]](json.loads(sys.stdin.read()))
     except SlimcastError as error:
-        answer = {"error": str(error)}
+        answer = {"error": str(error), "not_installed": isinstance(error.__cause__, ImportError)}
     except Exception as error:  # a vendor's library can raise anything
         answer = {"error": f"{type(error).__name__}: {error}"[:500]}
     print(json.dumps(answer), flush=True)

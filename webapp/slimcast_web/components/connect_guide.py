@@ -28,8 +28,9 @@ def enrol(studio: Studio) -> None:
     text.code(command, language="bash", wrap_lines=True)
     picture.image(qr.svg(command), caption="The command as a QR code", width=180)
     text.caption(
-        f"Run this on the camera's machine before {local_time(made.expires_at)}. The code works once; it "
-        "gives the camera the studio's key, the broker's address and, where the studio keeps any, a password."
+        f"Run this on the camera's machine before {local_time(made.expires_at)}, with `--config FILE` where "
+        "its client has a settings file. The code works once; it gives the camera the studio's key, the "
+        "broker's address and, where the studio keeps any, a password."
     )
 
 
@@ -37,6 +38,9 @@ def show(connect: Connect) -> None:
     """Show the commands, with this studio's broker, site and key in them."""
     st.markdown("On the camera's machine (Raspberry Pi OS, or any Linux with Python 3.11 or newer):")
     st.code(connect.commands, language="bash", wrap_lines=True)
+    if connect.needs_user:
+        st.caption("The broker asks for a user, so the camera needs a one-time code, which brings it one.")
+        return
     st.caption(
         "The key makes the camera take orders from this studio only. "
         f"Its fingerprint is {connect.key_fingerprint}; the camera shows the same one."

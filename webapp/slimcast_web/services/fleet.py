@@ -28,17 +28,33 @@ PATH = (
 
 @dataclass(frozen=True, kw_only=True)
 class Connect:
-    """What a camera must be told to work with this studio. `only_here`: the broker takes no other machine."""
+    """What a camera must be told to work with this studio.
+
+    Attributes:
+        only_here: the broker takes no other machine.
+        needs_user: the studio gives each device a user at the broker, so the key alone is of no use.
+
+    """
 
     broker_url: str
     site: str
     public_key: str
     key_fingerprint: str
     only_here: bool
+    needs_user: bool = False
 
     @property
     def commands(self) -> str:
         """Return what to type on the camera's machine."""
+        if self.needs_user:
+            return "\n".join(
+                [
+                    "pip install slimcast",
+                    "slimcast-edge init edge.toml  # then choose the camera in it",
+                    "slimcast-edge enroll --config edge.toml --studio URL --code CODE  # see above",
+                    "slimcast-edge run --config edge.toml",
+                ]
+            )
         return "\n".join(
             [
                 "pip install slimcast",
@@ -172,6 +188,7 @@ def connect(studio: Studio) -> Connect:
         public_key=public_key_to_text(key),
         key_fingerprint=fingerprint(key),
         only_here=not settings.broker_url,
+        needs_user=settings.broker_folder is not None,
     )
 
 
