@@ -165,8 +165,8 @@ def test_a_roll_back_names_each_device_once(store, monkeypatch):
 
 def test_who_expels_a_device_that_nobody_has_seen_is_told(store, monkeypatch):
     _put_in_place(monkeypatch, _Hub(), store)
-    assert "was ever seen" in slim("devices", "expel", "cam3").stderr
-    assert "was ever seen" not in slim("devices", "expel", "cam1").stderr
+    assert "never noted" in slim("devices", "expel", "cam3").stderr
+    assert "never noted" not in slim("devices", "expel", "cam1").stderr
 
 
 def test_publish_tells_what_becomes_of_this_order_not_of_the_one_before(capsys):

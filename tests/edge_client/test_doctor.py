@@ -15,6 +15,7 @@ from PIL import Image
 
 from slimcast.ports import free_port
 from slimcast_edge.cli import main
+from slimcast_edge.client.metrics_server import MetricsServer
 from slimcast_edge.deploy.startup import adopt
 from slimcast_edge.deploy.state import StateFolder
 from slimcast_edge.doctor import board, disk, examine, model, probe
@@ -28,6 +29,7 @@ from slimcast_edge.doctor.neighbour import running_client
 from slimcast_edge.settings import EdgeSettings, parse_settings
 from slimcast_edge.signing import public_key_to_text
 from support_artifacts import LABELS, make_artifact, sample_images, write_artifact
+from support_vitals import VITALS
 
 
 def settings_of(folder, **changes) -> EdgeSettings:
@@ -252,18 +254,22 @@ def test_a_device_without_any_broker_is_told_to_enrol(tmp_path, monkeypatch):
     assert "Enrol the device with a code" in found.advice
 
 
-def test_the_port_of_prometheus(tmp_path, monkeypatch):
-    monkeypatch.setattr("slimcast_edge.doctor.figures.running_client", lambda: None)
+def test_the_port_of_prometheus(tmp_path):
     assert not [check for check in checks_of(settings_of(tmp_path)) if check.name == "metrics"]
     with socket.create_server(("127.0.0.1", 0)) as other:
-        settings = settings_of(tmp_path, metrics_port=other.getsockname()[1])
+        port = other.getsockname()[1]
+        settings = settings_of(tmp_path, metrics_port=port)
         assert [check for check in checks_of(settings) if check.name == "metrics"]
         taken = check_metrics(settings)
         assert not taken.ok
         assert "`metrics_port`" in taken.advice
-        monkeypatch.setattr("slimcast_edge.doctor.figures.running_client", lambda: 4711)
-        assert "4711" in check_metrics(settings).message
     assert check_metrics(settings).ok
+    client = MetricsServer("127.0.0.1", port, lambda: VITALS)
+    client.start()
+    try:
+        assert "by the client that runs" in check_metrics(settings).message
+    finally:
+        client.stop()
 
 
 def test_what_is_not_installed_is_no_matter_of_cables(tmp_path, monkeypatch):

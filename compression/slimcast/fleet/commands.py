@@ -20,6 +20,7 @@ from slimcast.store import Store
 
 CONNECT_TIMEOUT_S = 8.0
 DISCOVERY_S = 3.0
+NEVER_SEEN = "The studio has never noted a device of this name: is it spelt as `slimcast devices` lists it?"
 _POLL_S = 0.05
 
 
@@ -124,7 +125,9 @@ def expel(settings: Settings, name: str) -> list[str]:
 
     store = Store.open(settings)
     try:
-        return expulsion.expel(settings, store, name, clear)
+        is_known = any(device.name == name for device in store.devices.all())
+        left = expulsion.expel(settings, store, name, clear)
+        return left if is_known else [*left, NEVER_SEEN]
     finally:
         store.close()
 

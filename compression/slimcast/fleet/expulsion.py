@@ -1,6 +1,7 @@
 """Takes a device out of a lab: it can neither connect nor be heard until it is enrolled anew."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from slimcast.errors import FleetError
 from slimcast.fleet.admission import broker_users
@@ -19,7 +20,6 @@ RELOAD = (
     "Mosquitto could not be told: reload it now (systemctl reload mosquitto, or docker kill -s HUP). Until "
     "then the device can use it, but this studio does not hear it."
 )
-NEVER_SEEN = "No device of this name was ever seen here: is it spelt as `slimcast devices` lists it?"
 LATER = "The broker is away: what it retains of the device is deleted when it is back and a studio runs."
 
 
@@ -55,8 +55,6 @@ def expel(settings: Settings, store: Store, name: str, clear: Callable[[str], No
         clear(name)
     except FleetError:
         left.append(LATER)
-    try:  # last, since who looks after the fleet notes whom the hub knows
+    with suppress(FleetError):  # never seen; last, since who looks after the fleet notes whom the hub knows
         store.devices.expel(name)
-    except FleetError:
-        left.append(NEVER_SEEN)
     return left

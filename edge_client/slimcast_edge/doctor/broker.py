@@ -88,7 +88,7 @@ def _login(settings: EdgeSettings, address: BrokerAddress) -> Finding:
 
 
 def _who_are_we(settings: EdgeSettings) -> str:
-    if settings.is_enrolled:
+    if settings.broker_user and settings.is_enrolled:
         return (
             "What the enrolment brought is no longer right (was the device enrolled anew elsewhere, or "
             f"expelled?): slimcast devices enrol {settings.device} in the studio gives a new code."
