@@ -13,7 +13,9 @@ from PIL import Image, ImageFilter
 
 from slimcast_edge.artifact import InputSpec
 
-_SIDE = 160  # shorter side that is worked on, pixels
+WORKING_SIDE = 160
+"""Shorter side that is worked on, at least, pixels; a larger picture is shrunk by a whole number."""
+
 _TILES = 5  # along the shorter side: wider than a bold stroke, narrower than a shadow
 _CELL = 3  # strokes that are no further apart belong together
 _LEAST_LIGHT = 64
@@ -51,7 +53,7 @@ def isolate(pixels: np.ndarray, spec: InputSpec) -> np.ndarray | None:
 def _grey(pixels: np.ndarray) -> np.ndarray:
     """Return luma at working size, uint8 (h, w)."""
     image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
-    factor = max(1, min(image.size) // _SIDE)
+    factor = max(1, min(image.size) // WORKING_SIDE)
     return np.asarray(image.reduce(factor).convert("L"))
 
 

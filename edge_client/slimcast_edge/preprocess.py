@@ -14,13 +14,20 @@ _LEAST_RANGE = 48  # brightness: less is an empty wall, and stretching it would 
 _TAILS = (1.0, 99.0)  # percentiles that become black and white
 
 
-def prepare(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+def prepare(pixels: np.ndarray, spec: InputSpec, *, scaled: bool = False) -> np.ndarray:
     """Return the frame, uint8 (H, W, 3) or (H, W, 1), as one input, uint8 (1, h, w, c).
 
     What is too large is averaged down, so that no pixel is skipped. A frame that already fits is passed on
     without a copy.
+
+    Args:
+        pixels: the frame.
+        spec: what the input is to be.
+        scaled: a camera has brought it to this size, so one of the input's size is no finished input.
+
     """
-    if pixels.shape[:2] == (spec.height, spec.width):
+    fits = pixels.shape[:2] == (spec.height, spec.width)
+    if fits and (not scaled or spec.frame == _AS_IT_IS):
         return np.ascontiguousarray(_with_channels(pixels, spec.channels))[None]
     if spec.frame == _AS_IT_IS:
         return np.ascontiguousarray(_with_channels(_resized(pixels, spec), spec.channels))[None]

@@ -1,6 +1,7 @@
 """How a camera looks: turned, mirrored, a part of the picture; and that it comes back when it was away."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_settings_say_how_a_camera_looks():
 class _Counter:
     """Counts frames, as the engine does."""
 
-    captured = 0
+    captured, current = 0, None
 
     def count_captured(self):
         self.captured += 1
@@ -99,6 +100,9 @@ class _Camera:
     def expose(self, exposure_ms, gain):
         self.exposures.append((exposure_ms, gain))
 
+    def suit(self, spec, view):
+        self._plug.suited.append((spec, view.rotation))
+
     def close(self):
         self.closed = True
 
@@ -108,7 +112,7 @@ class _Plug(threading.Event):
 
     def __init__(self):
         super().__init__()
-        self.cameras = []
+        self.cameras, self.suited = [], []
 
 
 @pytest.fixture
@@ -158,6 +162,30 @@ def test_another_view_takes_effect_without_opening_the_camera_again(running):
     wait_for(lambda: (frame := slot.take(0.1)) is not None and frame.pixels.shape == (60, 40, 3))
     (camera,) = plug.cameras
     assert camera.exposures == [(5, None), (9, 2), (5, None)]
+
+
+def test_the_camera_is_told_of_each_model_and_view_once(running):
+    loop, plug, slot, _ = running
+    plug.set()
+    wait_for(lambda: slot.take(0.1))
+    assert plug.suited == []  # there is no model yet
+    first, second = (
+        SimpleNamespace(runtime=SimpleNamespace(info=SimpleNamespace(input=name)))
+        for name in ("first", "second")
+    )
+    _Counter.current = first
+    try:
+        wait_for(lambda: plug.suited == [("first", 90)])
+        loop.look(CameraView(rotation=180))
+        wait_for(lambda: plug.suited[1:] == [("first", 180)])
+        _Counter.current = second
+        wait_for(lambda: plug.suited[2:] == [("second", 180)])
+        plug.clear()
+        wait_for(lambda: loop.trouble)
+        plug.set()  # another camera object, which knows nothing yet
+        wait_for(lambda: plug.suited[3:] == [("second", 180)])
+    finally:
+        _Counter.current = None
 
 
 def test_a_camera_that_will_not_come_by_itself_ends_the_start():

@@ -17,6 +17,7 @@ from slimcast_edge.camera.yuv import yuv420_to_rgb
 from slimcast_edge.errors import CameraAway, CameraError, UnknownKind
 from slimcast_edge.frames import encode_jpeg
 from slimcast_edge.preprocess import prepare
+from slimcast_edge.wire import CameraView
 
 DIGITS = np.random.default_rng(2).integers(0, 256, (4, 32, 32), dtype=np.uint8)
 
@@ -59,13 +60,15 @@ class FakePicamera2:
         if FakePicamera2.busy:
             raise RuntimeError("Failed to acquire camera: Device or resource busy")
         FakePicamera2.opened += 1
-        self.calls, self.out, self.silent = [], 0, 0
+        self.calls, self.out, self.silent, self.refused = [], 0, 0, ()
 
     def create_video_configuration(self, main, lores, controls, buffer_count):
         assert controls["FrameRate"] > 0
-        return {"main": main, "lores": lores, "buffers": buffer_count}
+        return {"main": main, "lores": lores, "buffers": buffer_count, "controls": controls}
 
     def configure(self, config):
+        if config["lores"]["size"] in self.refused:
+            raise RuntimeError("lores stream cannot be scaled so far")
         self.config = config
 
     def start(self):
@@ -389,6 +392,48 @@ def test_exposure_is_set_while_the_pi_camera_runs(pi):
     ]
 
 
+MODEL = InputSpec(height=96, width=96, channels=3)
+
+
+def test_the_pi_camera_gives_the_model_what_it_needs_without_being_opened_again(pi):
+    camera = open_camera("picamera2")
+    opened = FakePicamera2.opened
+    assert camera.read().small.shape == (240, 320, 3)
+    camera.expose(12.5, None)
+    camera.suit(MODEL, CameraView())
+    small = camera.read().small
+    assert small.shape == (96, 128, 3), "the frame's proportions, and as high as the input"
+    camera.suit(MODEL, CameraView())
+    camera.suit(MODEL, CameraView(rotation=90))
+    assert FakePicamera2.opened == opened
+    assert [call for call in camera._camera.calls if isinstance(call, str)] == ["start", "stop", "start"]
+    assert camera._camera.config["controls"]["ExposureTime"] == 12500
+    assert camera.read().number == 2
+
+
+def test_sizes_that_the_settings_fix_stay_what_the_model_ever_needs(pi):
+    camera = open_camera("picamera2", small_width=48, small_height=32)
+    camera.suit(MODEL, CameraView())
+    assert camera.read().small.shape == (32, 48, 3)
+    assert camera._camera.calls == ["start"]
+
+
+def test_a_size_that_libcamera_refuses_leaves_the_one_before(pi, caplog):
+    camera = open_camera("picamera2")
+    camera._camera.refused = ((128, 96),)
+    camera.suit(MODEL, CameraView())
+    assert "cannot give the model 128 x 96 pixels" in caplog.text
+    assert camera.read().small.shape == (240, 320, 3)
+
+
+def test_streams_that_do_not_start_again_are_started_with_the_next_frame(pi):
+    camera = open_camera("picamera2")
+    camera._camera.refused = ((128, 96), (320, 240))
+    with pytest.raises(CameraAway, match="does not start again"):
+        camera.suit(MODEL, CameraView())
+    assert camera.read().small.shape == (240, 320, 3)
+
+
 def test_a_busy_pi_camera_is_worth_another_try(pi, monkeypatch):
     monkeypatch.setattr(FakePicamera2, "busy", True)
     with pytest.raises(CameraAway, match=r"busy.*no other program"):
@@ -428,7 +473,9 @@ def test_wrong_settings_and_kinds():
     with pytest.raises(UnknownKind, match="synthetic"):
         open_camera("periscope")
     with pytest.raises(ValidationError):
-        open_camera("picamera2", small_width=1000, width=640)
+        open_camera("picamera2", small_width=1000, small_height=240, width=640)
+    with pytest.raises(ValidationError, match="both"):
+        open_camera("picamera2", small_width=100)
 
 
 def test_a_pace_that_is_stopped_waits_no_more():

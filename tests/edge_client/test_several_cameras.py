@@ -54,7 +54,7 @@ def make_cameras():
 
     def make(told=None, **folders):
         tables = {name: {"kind": "folder", "path": str(path), "fps": 50} for name, path in folders.items()}
-        engine = SimpleNamespace(count_captured=lambda: None)
+        engine = SimpleNamespace(count_captured=lambda: None, current=None)
         cameras = [configured(name, table) for name, table in tables.items()]
         return Cameras(cameras, engine, stopping, (told if told is not None else []).append)
 

@@ -1,7 +1,8 @@
 """A Raspberry Pi camera module, through Picamera2.
 
 Opened once and never again: opening and closing leaks in libcamera and fails after some rounds. The model
-looks at the small `lores` stream that the Pi's image processor scales for nothing; people look at `main`.
+looks at the small `lores` stream that the Pi's image processor scales for nothing, to the size that the model
+needs; people look at `main`.
 """
 
 import logging
@@ -13,10 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from slimcast_edge.artifact import InputSpec
 from slimcast_edge.camera.clock import unix_time
 from slimcast_edge.camera.port import CameraSettings, Frame
 from slimcast_edge.camera.yuv import yuv420_to_rgb
 from slimcast_edge.errors import CameraAway, CameraError
+from slimcast_edge.input_detail import needed_size
+from slimcast_edge.wire import CameraView
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +29,7 @@ _BOARD = Path("/proc/device-tree/model")
 _PI_5 = ("Raspberry Pi 5", "Compute Module 5", "Raspberry Pi 500")
 _FRAME_S = 5.0  # longer than the longest exposure that people set
 _CLOSE_S = 1.0
+_FIRST_SMALL = (320, 240)  # until there is a model
 
 
 class PiCameraSettings(CameraSettings):
@@ -35,11 +40,19 @@ class PiCameraSettings(CameraSettings):
     height: int = Field(
         default=480, ge=64, le=4608, multiple_of=2, description="Height of the stream, pixels."
     )
-    small_width: int = Field(
-        default=320, ge=32, le=1920, multiple_of=2, description="Width for the model, pixels."
+    small_width: int | None = Field(
+        default=None,
+        ge=32,
+        le=1920,
+        multiple_of=2,
+        description="Width of the model's picture, pixels; none: what the model needs.",
     )
-    small_height: int = Field(
-        default=240, ge=32, le=1920, multiple_of=2, description="Height for the model, pixels."
+    small_height: int | None = Field(
+        default=None,
+        ge=32,
+        le=1920,
+        multiple_of=2,
+        description="Height of the model's picture, pixels; only with `small_width`.",
     )
     small_format: Literal["auto", "yuv420", "rgb"] = Field(
         default="auto", description="What the model's picture comes as; auto: rgb on a Raspberry Pi 5, which "
@@ -49,9 +62,18 @@ class PiCameraSettings(CameraSettings):
 
     @model_validator(mode="after")
     def _small_is_small(self) -> "PiCameraSettings":
-        if self.small_width > self.width or self.small_height > self.height:
+        if (self.small_width is None) != (self.small_height is None):
+            raise ValueError("give both `small_width` and `small_height`, or neither")
+        if (self.small_width or 0) > self.width or (self.small_height or 0) > self.height:
             raise ValueError("the picture for the model cannot be larger than the stream")
         return self
+
+    @property
+    def small_size(self) -> tuple[int, int] | None:
+        """Width and height of the model's picture where they are fixed."""
+        if self.small_width is None or self.small_height is None:
+            return None
+        return self.small_width, self.small_height
 
 
 class PiCamera:
@@ -70,8 +92,11 @@ class PiCamera:
         self._settings = settings
         wanted = settings.small_format
         self._is_rgb = wanted == "rgb" or (wanted == "auto" and _is_pi_5())
+        first = tuple(map(min, _FIRST_SMALL, (settings.width, settings.height)))
+        self._small_size: tuple[int, int] = settings.small_size or (first[0], first[1])
         self._number = 0
         self._closed = self._failed = False
+        self._exposure: dict[str, Any] = {}
         self._lock = threading.Lock()
         try:
             self._camera: Any = Picamera2(settings.index)
@@ -91,9 +116,8 @@ class PiCamera:
             if self._closed:
                 raise CameraError("The camera is closed.")
             pixels, small, metadata = self._capture()
-        settings = self._settings
         if not self._is_rgb:
-            small = yuv420_to_rgb(small, settings.small_width, settings.small_height)
+            small = yuv420_to_rgb(small, *self._small_size)
         sensor_ns = metadata.get("SensorTimestamp")
         frame = Frame(
             pixels=pixels,
@@ -104,6 +128,34 @@ class PiCamera:
         self._number += 1
         return frame
 
+    def suit(self, spec: InputSpec, view: CameraView) -> None:
+        """Have the small stream in the size that a model needs; frames pause for a moment where it changes.
+
+        A size that libcamera refuses is logged, and the one before stays.
+
+        Raises:
+            CameraAway: the streams do not start again.
+
+        """
+        settings, before = self._settings, self._small_size
+        size = settings.small_size or needed_size(spec, view, settings.width, settings.height)
+        with self._lock:
+            if self._closed or size == before:
+                return
+            try:
+                self._camera.stop()
+                self._start_streams(size)
+            except (RuntimeError, ValueError, OSError) as error:
+                logger.warning(
+                    "Raspberry Pi camera %d cannot give the model %d x %d pixels: %s",
+                    settings.index,
+                    *size,
+                    error,
+                )
+                self._go_back_to(before)
+            else:
+                logger.info("Raspberry Pi camera %d gives the model %d x %d pixels.", settings.index, *size)
+
     def expose(self, exposure_ms: float | None, gain: float | None) -> None:
         """Set exposure and gain of the running camera; what it does not take is logged."""
         # While libcamera's automatic is off, what is not set stays where it was.
@@ -112,6 +164,7 @@ class PiCamera:
             controls["ExposureTime"] = round(exposure_ms * 1000)  # us
         if gain is not None:
             controls["AnalogueGain"] = gain
+        self._exposure = controls
         try:
             self._camera.set_controls(controls)
         except (RuntimeError, ValueError) as error:
@@ -131,24 +184,34 @@ class PiCamera:
             self._lock.release()
 
     def _start(self) -> None:
-        settings = self._settings
         try:
-            self._camera.configure(
-                self._camera.create_video_configuration(
-                    main={"size": (settings.width, settings.height), "format": _RGB_IN_MEMORY},
-                    lores={
-                        "size": (settings.small_width, settings.small_height),
-                        "format": _RGB_IN_MEMORY if self._is_rgb else "YUV420",
-                    },
-                    controls={"FrameRate": settings.fps},
-                    buffer_count=4,
-                )
-            )
-            self._camera.start()
+            self._start_streams(self._small_size)
         except (RuntimeError, ValueError, OSError) as error:
             self._camera.close()
             raise CameraError(
-                f"Raspberry Pi camera {settings.index} does not start: {error}. Try other sizes."
+                f"Raspberry Pi camera {self._settings.index} does not start: {error}. Try other sizes."
+            ) from error
+
+    def _start_streams(self, small_size: tuple[int, int]) -> None:
+        settings = self._settings
+        self._camera.configure(
+            self._camera.create_video_configuration(
+                main={"size": (settings.width, settings.height), "format": _RGB_IN_MEMORY},
+                lores={"size": small_size, "format": _RGB_IN_MEMORY if self._is_rgb else "YUV420"},
+                controls={"FrameRate": settings.fps, **self._exposure},  # they end with a configuration
+                buffer_count=4,
+            )
+        )
+        self._camera.start()
+        self._small_size = small_size
+
+    def _go_back_to(self, small_size: tuple[int, int]) -> None:
+        try:
+            self._start_streams(small_size)
+        except (RuntimeError, ValueError, OSError) as error:
+            self._failed = True  # the next frame starts them once more
+            raise CameraAway(
+                f"Raspberry Pi camera {self._settings.index} does not start again: {error}"
             ) from error
 
     def _capture(self) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:

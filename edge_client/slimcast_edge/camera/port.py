@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from slimcast_edge.artifact import InputSpec
 from slimcast_edge.region import Region
 from slimcast_edge.wire import CameraView
 
@@ -19,7 +20,8 @@ class Frame:
         captured_at: Unix time of the exposure, s.
         number: counts from 0 since the camera was opened, without gaps.
         expected: the right label where the camera knows it.
-        small: the same picture, shrunk for the model by the camera itself; None: there is only `pixels`.
+        small: the same picture, shrunk for the model by the camera itself; None: there is only `pixels`. A
+            model that needs more detail takes `pixels`.
         camera: which camera of the device it comes from; empty for the only one.
 
     """
@@ -61,6 +63,19 @@ class Exposing(Protocol):
 
     def expose(self, exposure_ms: float | None, gain: float | None) -> None:
         """Expose for so long, with such an amplification; both None: the camera decides."""
+
+
+@runtime_checkable
+class Suiting(Protocol):
+    """A camera that can shrink its pictures itself to what a model needs."""
+
+    def suit(self, spec: InputSpec, view: CameraView) -> None:
+        """Give `Frame.small` in the size that such an input needs, seen in this way; between two frames.
+
+        Raises:
+            CameraError: it gives no frames any more.
+
+        """
 
 
 class CameraSettings(BaseModel):

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from slimcast_edge import memory
+from slimcast_edge.artifact import InputSpec
 from slimcast_edge.bench import noise
 from slimcast_edge.camera import Frame
 from slimcast_edge.deploy.port import Health
 from slimcast_edge.deploy.state import ModelEntry
 from slimcast_edge.errors import RuntimeFailure
+from slimcast_edge.input_detail import suffices
 from slimcast_edge.preprocess import prepare
 from slimcast_edge.runtime import Runtime, RuntimeChoice
 from slimcast_edge.wire import Prediction
@@ -192,9 +194,10 @@ def answer(loaded: Loaded, frame: Frame) -> Answer:
 
     """
     start = time.perf_counter()
-    pixels = frame.pixels if frame.small is None else frame.small
     runtime = loaded.runtime
-    logits = runtime.run(prepare(pixels, runtime.info.input))[0]
+    spec = runtime.info.input
+    ready = prepare(frame.pixels, spec) if frame.small is None else _of_the_smaller(frame, frame.small, spec)
+    logits = runtime.run(ready)[0]
     # As few calls as can be: the model has just driven all of this out of the processor's caches.
     order = logits.argsort()[: -TOP - 1 : -1].tolist()
     scores = np.exp(logits - logits[order[0]])
@@ -205,3 +208,10 @@ def answer(loaded: Loaded, frame: Frame) -> Answer:
         )
     best = tuple([(index, scores.item(index) / total) for index in order])
     return Answer(loaded, best, (time.perf_counter() - start) * 1e3, time.time())
+
+
+def _of_the_smaller(frame: Frame, small: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """Return the input, uint8 (1, h, w, c), of the camera's small picture where that has all the detail."""
+    if suffices(spec, small.shape[0], small.shape[1]):
+        return prepare(small, spec, scaled=True)
+    return prepare(frame.pixels, spec)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from slimcast_edge.artifact import InputSpec
 from slimcast_edge.camera import Camera, Frame
-from slimcast_edge.camera.port import Exposing
+from slimcast_edge.camera.port import Exposing, Suiting
 from slimcast_edge.camera.view import seen
 from slimcast_edge.client.engine import Answer, Engine
 from slimcast_edge.client.traffic import Traffic
@@ -71,6 +72,7 @@ class CameraLoop:
         self._traffic, self._stopping = traffic, stopping
         self._camera: Camera | None = None
         self._view, self._exposed = source.view, CameraView()
+        self._suited: tuple[InputSpec | None, CameraView | None] = (None, None)
         self._said = f"Camera {source.name}: " if source.name else ""
         self.trouble = ""
         self.pulse = Pulse()
@@ -125,14 +127,25 @@ class CameraLoop:
     def _opened(self) -> Camera:
         if self._camera is None:
             self._camera = self._source.open()
-            self._exposed = CameraView()
+            self._exposed, self._suited = CameraView(), (None, None)
         # Here, between two frames: OpenCV takes no settings while it reads.
         view, camera = self._view, self._camera
         if (view.exposure_ms, view.gain) != (self._exposed.exposure_ms, self._exposed.gain):
             self._exposed = view
             if isinstance(camera, Exposing):
                 camera.expose(view.exposure_ms, view.gain)
+        loaded = self._engine.current
+        if loaded is not None:
+            self._suit(camera, loaded.runtime.info.input, view)
         return camera
+
+    def _suit(self, camera: Camera, spec: InputSpec, view: CameraView) -> None:
+        """Have the camera shrink its pictures to what the model needs, where it can; once for each model."""
+        if self._suited[0] is spec and self._suited[1] is view:
+            return
+        self._suited = (spec, view)
+        if isinstance(camera, Suiting):
+            camera.suit(spec, view)
 
     def _note_trouble(self, error: CameraError, delay_s: float) -> None:
         logger.error("%s%s Trying again in %.0f s.", self._said, error, delay_s)
