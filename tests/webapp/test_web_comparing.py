@@ -9,12 +9,14 @@ from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from slimcast.fleet.comparing import Comparison, Tally
+from slimcast.records import Variant
 from slimcast_web.app import routes
 from slimcast_web.components import live_wall
 from slimcast_web.services import comparing
 from slimcast_web.services.comparing import Comparisons, SecondModel
+from support_artifacts import make_artifact
 from support_wait import PATIENCE, wait_for
-from support_web import device, finished_run
+from support_web import device, finished_run, running_run
 
 with warnings.catch_warnings():
     # Newer Starlettes prefer httpx2 and say so at import; httpx does as well for us.
@@ -90,6 +92,28 @@ class TestChoice:
     def test_a_camera_that_is_not_shown_is_not_compared(self, opened, walls, run):
         page(compare="cam1", run=run.id, variant="3-int8", device="cam2")
         assert walls[-1] == {}
+
+    @pytest.mark.parametrize(("labels", "warns"), [(("cat", "dog"), True), (("cat", "dark"), False)])
+    def test_models_without_a_common_label_are_told_before_they_run(self, opened, walls, labels, warns):
+        """The device runs one of dark, bright, left, right; [brackets] in a name are no Markdown."""
+        run = running_run(opened.store)
+        files = make_artifact(), make_artifact(name="pets", labels=[*labels, "c", "d"])
+        for step, content in enumerate(files):
+            variant = Variant(
+                run_id=run.id, name=f"{step}-train", step=step, step_kind="train", numeric_kind="float32",
+                artifact=opened.store.artifacts.put(content), measurements=(),
+            )  # fmt: skip
+            opened.store.save_variant(variant)
+        active = artifact_of(opened, run, "0-train")
+        known = device("cam1")
+        reported = known.reported.model_copy(update={"active": active, "active_name": "[halves]"})
+        opened.hub.known = [replace(known, reported=reported)]
+        test = page(compare="cam1", run=run.id, variant="1-train")
+        said = "\n".join(warning.value for warning in test.warning)
+        assert ("have no label in common" in said) == warns
+        assert not warns or "\\[halves\\]" in said
+        assert walls[-1], "it may be compared all the same"
+        assert not page(compare="cam1", run=run.id, variant="0-train").warning
 
     def test_without_a_run_it_says_so(self, opened, walls):
         opened.hub.known = [device("cam1")]

@@ -19,6 +19,7 @@ from slimcast_web.services import answers, compared, layers, tradeoff_link, trad
 from slimcast_web.services.measures import KNOWN, measured
 from slimcast_web.services.pareto import front
 from slimcast_web.services.tradeoff_link import View
+from support_artifacts import LABELS, make_artifact
 from support_wait import PATIENCE
 from support_web import finished_run, measurements, running_run
 
@@ -339,6 +340,23 @@ class TestPage:
         table = test.dataframe[0].value.set_index("measure")
         assert list(table.columns) == ["0-train", "3-int8"]
         assert table.loc["Size", "3-int8"] == "31.0 kB   −217 kB, −87.5 % (better)"
+
+    def test_variants_side_by_side_without_a_common_label(self, opened):
+        run = running_run(opened.store)
+        for step, labels in enumerate((LABELS, LABELS, ("cat", "dog", "cow", "hen"))):
+            artifact = opened.store.artifacts.put(make_artifact(name=str(step), labels=labels))
+            opened.store.save_variant(
+                Variant(
+                    run_id=run.id, name=f"{step}-train", step=step, step_kind="train", numeric_kind="float32",
+                    artifact=artifact, measurements=measurements(0.9, 9_000, 9_000, 1.0),
+                )
+            )  # fmt: skip
+        keys = [f"{run.id}/{step}-train" for step in range(3)]
+        said = texts(page(run=run.id, show="compare", **{"with": keys[:2]}).warning)
+        assert "no label in common" not in said, said
+        said = texts(page(run=run.id, show="compare", **{"with": keys[::2]}).warning)
+        assert "have no label in common" in said
+        assert "accuracies do not compare" in said
 
     def test_answers(self, opened, answered):
         test = page(run=answered[0].run.id, show="answers")

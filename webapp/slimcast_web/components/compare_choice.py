@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from slimcast_web.components import navigation, publish_form
+from slimcast_web.components import navigation, notices, publish_form
 from slimcast_web.services import comparing, fleet
 from slimcast_web.services.comparing import SecondModel
 from slimcast_web.services.studio import Studio
@@ -50,11 +50,13 @@ def _choose(studio: Studio, cameras: Sequence[str]) -> dict[str, SecondModel]:
     variants = {what.variant.name: what for what in fleet.publishable(studio, run_id)}
     described = {name: publish_form.describe(what) for name, what in variants.items()}
     what = variants[_select("variant", "Second model", list(variants), _VARIANT, described)]
+    second = SecondModel(artifact=what.artifact, name=what.title)
+    notices.doubt(comparing.strangers(studio, camera, second))
     st.caption(
         "The device fetches and tries it like a model that is published, and drops it once this page is "
         "closed or hidden. Latencies are the device's own; a slow second model answers fewer frames."
     )
-    return {camera: SecondModel(artifact=what.artifact, name=what.title)}
+    return {camera: second}
 
 
 def _select(parameter: str, label: str, options: list[str], key: str, titles: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ def show(opened: Studio, points: Sequence[Point], chosen: Sequence[Point], machi
         notices.empty("Choose a second variant under “Side by side”, or tick some in the table.")
         return
     names = compared.short_titles(chosen)
+    notices.doubt(compared.strangers(opened, chosen))
     rows = [
         {"measure": line.title} | {n: _text(f) for n, f in zip(names, line.figures, strict=True)}
         for line in compared.lines(chosen, machine)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
+from slimcast_web.components.plain import plain
 from slimcast_web.services import studio
 
 
@@ -26,6 +27,12 @@ def error(problem: SlimcastError) -> None:
 def empty(text: str, *, icon: str = ":material/inbox:") -> None:
     """Say that there is nothing yet, and what to do about it."""
     st.info(text, icon=icon)
+
+
+def doubt(text: str) -> None:
+    """Warn of what can be done all the same, in words whose names may come from anywhere; "" says nothing."""
+    if text:
+        st.warning(plain(text), icon=":material/warning:")
 
 
 def problems(opened: studio.Studio) -> None:

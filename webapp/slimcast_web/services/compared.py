@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from slimcast_web.services import label_sets
 from slimcast_web.services.measures import SAME, Measure, measured
+from slimcast_web.services.studio import Studio
 from slimcast_web.services.tradeoffs import Point, baseline
 
 MISSING = "–"
@@ -49,6 +51,12 @@ def lines(points: Sequence[Point], machine: str = "") -> list[Line]:
         Line(title=measure.title, figures=tuple(_figure(measure, points[0], p, machine) for p in points))
         for measure in known.values()
     ]
+
+
+def strangers(studio: Studio, points: Sequence[Point]) -> str:
+    """Say that one of the variants shares no label with the first; "" where all do, or it is not known."""
+    named = zip(points, short_titles(points), strict=True)
+    return label_sets.strangers(studio, [(p.variant.artifact, n) for p, n in named if p.variant.artifact])
 
 
 def short_titles(points: Sequence[Point]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimcast.errors import SlimcastError
 from slimcast.fleet.records import split_source
-from slimcast_web.services import fleet, live
+from slimcast_web.services import fleet, label_sets, live
 from slimcast_web.services.studio import Studio
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ def named(studio: Studio, device: str, run: str, variant: str) -> dict[str, Seco
         return {}
     what = found.get(variant)
     return {} if what is None else {device: SecondModel(artifact=what.artifact, name=what.title)}
+
+
+def strangers(studio: Studio, device: str, second: SecondModel) -> str:
+    """Say that a second model shares no label with what a device runs; "" where it does or is not known."""
+    known = {one.name: one.reported for one in studio.hub.devices()}
+    reported = known.get(device)
+    if reported is None or reported.active is None:
+        return ""
+    first = (reported.active, f"{reported.active_name} (on {device})")
+    return label_sets.strangers(studio, [first, (second.artifact, second.name)])
 
 
 class Comparisons:
