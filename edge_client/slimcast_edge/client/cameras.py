@@ -95,10 +95,15 @@ class Cameras:
         silent_s = self._loops[name].pulse.silent_s
         return f"Its driver hangs since {silent_s:.0f} s." if silent_s > self._patience_s[name] else ""
 
-    def close(self) -> None:
-        """Let go of all of them."""
-        for loop in self._loops.values():
-            loop.close()
+    def close(self) -> list[threading.Thread]:
+        """Let go of all of them, each in a thread of its own, since a driver may hang in it; return these."""
+        threads = [
+            threading.Thread(target=loop.close, name=f"close-{_thread_name(name)}", daemon=True)
+            for name, loop in self._loops.items()
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
 
 
 def _source(camera: ConfiguredCamera, tell: Callable[[str], None]) -> Source:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_STOP_S, _LEAVE_S = 0.9, 0.8
+"""How long the parts may take to stop, and the broker to hear of it: together less than two seconds."""
+
 
 class Client:
     """The cameras of one device with their model and their connection.
@@ -111,6 +114,7 @@ class Client:
 
     def stop(self) -> None:
         """Stop everything, within two seconds; the broker learns that the device has left."""
+        deadline = time.monotonic() + _STOP_S
         self._operations.stop()
         self._stopping.set()
         self._cameras.frames.close()
@@ -120,11 +124,11 @@ class Client:
         for part in (dispatch.measuring, dispatch.comparing, self._trial, dispatch.machine):
             if part is not None:
                 part.stop()
-        self._cameras.close()
-        deadline = time.monotonic() + 1.0
-        for thread in self._threads:
-            thread.join(max(0.01, deadline - time.monotonic()))
-        self._connection.stop((self._topic("status"), self._status(online=False)), timeout=0.8)
+        waiting = [*self._cameras.close(), *self._threads, *dispatch.threads]
+        for thread in waiting:  # what hangs, such as a driver, is left behind
+            thread.join(max(0.0, deadline - time.monotonic()))
+        last = (self._topic("status"), self._status(online=False))
+        self._connection.stop(last, timeout=_LEAVE_S)
         self._claim.release()
         logger.info("Stopped.")
 

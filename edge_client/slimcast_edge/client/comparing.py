@@ -170,9 +170,11 @@ class Comparing:
         """End what is going on; nothing is compared any more."""
         self._stopped = True
         self.interrupt()
-        thread = self._thread
-        if thread is not None:
-            thread.join(1.0)
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The thread of the newest comparison; it ends soon after that."""
+        return self._thread
 
     def _take(self, order: Compare) -> Compared:
         """Return how far the comparison is.

@@ -1,6 +1,7 @@
 """What arrives over MQTT, and whose affair it is."""
 
 import logging
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,6 +87,12 @@ class Dispatch:
         desks = [desk for desk in (self.measuring, self.comparing) if desk is not None]
         if self.machine is not None and not any(desk.chunk(sha256, number, data) for desk in desks):
             self.machine.chunk(sha256, number, data)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """What may still tidy up once all desks are told to stop."""
+        thread = self.comparing.thread if self.comparing is not None else None
+        return [thread] if thread is not None else []
 
     def make_way(self) -> None:
         """Let a new model have the device for itself."""

@@ -106,6 +106,7 @@ class Connection:
 
         Can be called again, and from any thread.
         """
+        deadline = time.monotonic() + timeout
         info = self.publish(*last) if last is not None else None
         if info is not None:
             with contextlib.suppress(RuntimeError, ValueError):
@@ -118,7 +119,6 @@ class Connection:
             # The network thread may just be closing the sockets: then there is nothing left to disconnect.
             with contextlib.suppress(OSError):
                 client.disconnect()
-        deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.05, deadline - time.monotonic()))
