@@ -5,6 +5,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 from typer.testing import CliRunner
 
 from slimcast.cli import app as studio_cli
@@ -68,7 +70,7 @@ def enrol(desk, name):
     return side.open(desk.answer(side.request.model_dump_json().encode(), "10.0.0.1"))
 
 
-def connection(settings, welcome, name=None):
+def connection(settings, welcome, name=None, heard=None):
     """A connection with what a device has learnt, under its own client id."""
     ca_file = settings.broker_access.ca_file
     access = BrokerAccess(user=welcome.user, password=welcome.password, ca_file=ca_file)
@@ -77,7 +79,7 @@ def connection(settings, welcome, name=None):
         name or wire.client_id(welcome.site, welcome.device),
         site=welcome.site,
         subscriptions=[wire.topic(welcome.site, welcome.device, "desired")],
-        on_message=lambda *_: None,
+        on_message=lambda address, _: None if heard is None else heard.append(address),
     )
 
 
@@ -208,6 +210,53 @@ def test_without_a_password_nobody_has_the_name_of_one_with_a_password(tmp_path)
             assert "refuses the user 'cam7'" in problem_of(chosen, welcome, name="another")
     finally:
         broker.stop()
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["clean session", "kept session"])
+def test_without_a_password_nobody_throws_out_who_has_one(tmp_path, clean):
+    """amqtt by itself lets a newcomer take the session over, and looks at the password afterwards."""
+    chosen = studio_settings(tmp_path / "home", free_port())
+    broker = EmbeddedBroker(chosen)
+    broker.start()
+    try:
+        with opened(chosen) as (_, _, desk):
+            welcome = enrol(desk, "cam7")
+            heard = []
+            device = connection(chosen, welcome, heard=heard)
+            device.start()
+            assert device.wait_connected(10)
+            for _ in range(2):
+                assert _answer_to_a_stranger(chosen, wire.client_id("lab", "cam7"), clean) == "Not authorized"
+            studio = Connection(
+                chosen.broker_address(), "studio-2", site="lab", subscriptions=[], on_message=lambda *_: None
+            )
+            studio.start()
+            assert studio.wait_connected(10)
+            order = wire.Desired(site="lab", device="cam7", revision=1).encode()
+            studio.publish(wire.topic("lab", "cam7", "desired"), order)
+            wait_for(lambda: heard, "the session to be as it was")
+            assert device.number == 1
+            device.stop()
+            device = connection(chosen, welcome, heard=heard)
+            device.start()
+            assert device.wait_connected(10), "whoever has the password comes in as before"
+            device.stop()
+            studio.stop()
+    finally:
+        broker.stop()
+
+
+def _answer_to_a_stranger(settings, client_id, clean):
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean)
+    answers = []
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(str(reason))
+    client.connect(settings.broker_address().host, settings.broker_address().port)
+    client.loop_start()
+    try:
+        return wait_for(lambda: answers, "the broker's answer")[0]
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 @pytest.mark.mosquitto

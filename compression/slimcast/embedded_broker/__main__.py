@@ -60,10 +60,10 @@ def _check_port(port: int) -> None:
 
 
 async def _serve(port: int, users: str, id_prefix: str) -> None:
-    from amqtt.broker import Broker
+    from slimcast.embedded_broker.guarded import GuardedBroker
 
     doorkeeper = {"users": users, "id_prefix": id_prefix}
-    broker = Broker(
+    broker = GuardedBroker(
         {
             "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}"}},
             "plugins": {"slimcast.embedded_broker.doorkeeper.Doorkeeper": doorkeeper},
