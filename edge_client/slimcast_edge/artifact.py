@@ -19,6 +19,8 @@ METADATA_KEY = "slimcast"
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 MAX_GOLDEN_SAMPLES = 16
+_NO_PICTURE = (ValueError, OSError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for bytes that are no picture; SyntaxError for a chunk that is none."""
 
 
 class NumericKind(StrEnum):
@@ -92,7 +94,7 @@ class GoldenSample(_Part):
         try:
             picture = Image.open(io.BytesIO(base64.b64decode(self.image, validate=True)), formats=["PNG"])
             pixels = np.asarray(picture)
-        except (ValueError, OSError, Image.DecompressionBombError) as error:
+        except _NO_PICTURE as error:
             raise ArtifactError(
                 Refusal.NOT_AN_ARTIFACT, f"A golden sample is no PNG image: {error}"
             ) from error

@@ -225,6 +225,15 @@ def _foreign():
     return model.SerializeToString()
 
 
+def _misnamed():
+    """A zip whose directory says of a name that it is UTF-8, which it is not; found by atheris."""
+    packed = bytearray(pack_layers([layer().SerializeToString()]))
+    entry = packed.index(b"PK\x01\x02")
+    packed[entry + 8 : entry + 10] = (0x800).to_bytes(2, "little")
+    packed[entry + 46] = 0xD1
+    return bytes(packed)
+
+
 @pytest.mark.parametrize(
     ("packed", "count"),
     [
@@ -234,8 +243,9 @@ def _foreign():
         (pack_layers([b"\xff\xff"]), 1),
         (pack_layers([_external()]), 1),
         (pack_layers([_foreign()]), 1),
+        (_misnamed(), 1),
     ],
-    ids=["no zip", "another number", "cut off", "no graph", "other files", "foreign operators"],
+    ids=["no zip", "another number", "cut off", "no graph", "other files", "foreign operators", "misnamed"],
 )
 def test_a_bundle_that_is_not_what_it_should_be_is_refused(tmp_path, packed, count):
     path = tmp_path / "bundle"

@@ -54,11 +54,10 @@ class Benchmark:
             self._busy.release()
 
     def _measure(self, command: Command, model: Path) -> Reply:
-        try:
-            seconds = min(_MAX_SECONDS, max(0.1, float(command.args.get("seconds", 1.0))))
-            threads = min(64, max(1, int(command.args.get("threads", self._choice.threads))))
-        except (TypeError, ValueError):
-            return Reply(id=command.id, ok=False, error="'seconds' and 'threads' must be numbers.")
+        asked = what_to_time(command, threads=self._choice.threads)
+        if isinstance(asked, Reply):
+            return asked
+        seconds, threads = asked
         line = [sys.executable, "-m", "slimcast_edge", "bench", str(model), "--json"]
         line += ["--seconds", str(seconds), *replace(self._choice, threads=threads).arguments()]
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -76,6 +75,20 @@ class Benchmark:
             tail = (problems.strip().splitlines() or ["it was interrupted"])[-1]
             return Reply(id=command.id, ok=False, error=f"The benchmark failed: {tail}"[:600])
         return Reply(id=command.id, ok=True, result=result | {"machine": describe_machine()})
+
+
+def what_to_time(command: Command, *, threads: int) -> tuple[float, int] | Reply:
+    """Return for how long to time, s, and with how many threads; or the answer to what makes no sense.
+
+    `threads`: where the command names none.
+    """
+    try:
+        seconds = float(command.args.get("seconds", 1.0))
+        return min(_MAX_SECONDS, max(0.1, seconds)), min(
+            64, max(1, int(command.args.get("threads", threads)))
+        )
+    except (TypeError, ValueError, OverflowError):
+        return Reply(id=command.id, ok=False, error="'seconds' and 'threads' must be numbers.")
 
 
 def take_snapshot(command: Command, outbox: Outbox, answer: Answer, *, has_model: bool) -> None:

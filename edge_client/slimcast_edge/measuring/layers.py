@@ -11,6 +11,10 @@ from slimcast_edge.onnx_reader import read_onnx
 from slimcast_edge.wire import MAX_LAYERS
 
 _MAX_GRAPH_BYTES = 256 << 20
+_UNREADABLE = (
+    zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, KeyError, ValueError
+)  # fmt: skip
+"""What the library raises for bytes that are no zip; ValueError for a name that is no UTF-8."""
 
 
 def pack_layers(graphs: Sequence[bytes]) -> bytes:
@@ -40,7 +44,7 @@ def read_layers(path: Path, count: int) -> Iterator[bytes]:
                 if entry.file_size > _MAX_GRAPH_BYTES:
                     raise _refused(f"layer {number} has {entry.file_size} bytes")
                 yield _checked(bundle.read(entry), number)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+    except _UNREADABLE as error:
         raise _refused(f"it cannot be read ({error})") from error
 
 
