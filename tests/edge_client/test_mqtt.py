@@ -180,7 +180,7 @@ def test_what_is_oversized_foreign_or_an_old_command_is_dropped_and_counted(conn
 
 def test_a_handler_that_raises_is_counted_and_the_next_message_still_comes(connect, caplog):
     hub = connect("hub", [topic("lab", "+", "event")])
-    hub.connection._on_message = lambda address, payload: hub.got.append(int(payload))
+    hub.connection._arrivals._on_message = lambda address, payload: hub.got.append(int(payload))
     cam = connect("cam1")
     cam.connection.publish(topic("lab", "cam1", "event"), b"not a number")
     cam.connection.publish(topic("lab", "cam1", "event"), b"7")

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from slimcast_edge.broker_address import BrokerAddress, parse_url
 from slimcast_edge.errors import SettingsError, WireError
+from slimcast_edge.mqtt.arrivals import Arrivals
 from slimcast_edge.mqtt.backoff import Backoff
-from slimcast_edge.mqtt.inbox import Inbox, Received
 from slimcast_edge.mqtt.paho_client import make_client
 from slimcast_edge.mqtt.problems import explain_connect, explain_loss, explain_refusal
+from slimcast_edge.mqtt.subscriptions import Subscriptions, qos_of
 from slimcast_edge.wire import MAX_ANNOUNCEMENT_BYTES, TOPICS, Address, check_size, parse_topic
 
 if TYPE_CHECKING:
@@ -60,21 +61,21 @@ class Connection:
         self.address: BrokerAddress = parse_url(broker) if isinstance(broker, str) else broker
         self.address.tls_context()  # what is wrong with its files is said now, not in the log for ever
         self.counters: Counter[str] = Counter()
-        self._client_id, self._site, self._will = client_id, site, will
-        self._on_message, self._on_connect = on_message, on_connect
-        self._keepalive_s = keepalive_s
-        self._filters = dict.fromkeys(subscriptions)
-        self._subscribed: set[str] = set()
+        self._client_id, self._will = client_id, will
+        self._on_connect, self._keepalive_s = on_connect, keepalive_s
+        self._subscriptions = Subscriptions(subscriptions)
+        self._arrivals = Arrivals(
+            site, wants=self._subscriptions.wants, on_message=on_message, counters=self.counters
+        )
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._refusal = ""
         self._problem = ""
         self._connected = threading.Event()
         self._stopping = threading.Event()
-        self._inbox = Inbox()
         self._threads = [
             threading.Thread(target=self._network, name=f"mqtt-network-{client_id}", daemon=True),
-            threading.Thread(target=self._work, name=f"mqtt-worker-{client_id}", daemon=True),
+            threading.Thread(target=self._arrivals.run, name=f"mqtt-worker-{client_id}", daemon=True),
         ]
 
     @property
@@ -112,7 +113,7 @@ class Connection:
             with contextlib.suppress(RuntimeError, ValueError):
                 info.wait_for_publish(timeout / 2)
         self._stopping.set()
-        self._inbox.close()
+        self._arrivals.close()
         with self._lock:
             client = self._client
         if client is not None:
@@ -168,14 +169,14 @@ class Connection:
     def subscribe(self, topic_filter: str) -> None:
         """Subscribe now and after every reconnect."""
         with self._lock:
-            self._filters[topic_filter] = None
+            self._subscriptions.add(topic_filter)
             if self._client is not None and self.connected:
-                self._client.subscribe(topic_filter, _qos(topic_filter))
+                self._client.subscribe(topic_filter, qos_of(topic_filter))
 
     def unsubscribe(self, topic_filter: str) -> None:
         """Take a subscription back."""
         with self._lock:
-            self._filters.pop(topic_filter, None)
+            self._subscriptions.remove(topic_filter)
             if self._client is not None and self.connected:
                 self._client.unsubscribe(topic_filter)
 
@@ -242,7 +243,7 @@ class Connection:
             client.on_log = self._note_alert
         client.on_connect = self._connack
         client.on_subscribe = self._suback
-        client.on_message = self._arrived
+        client.on_message = lambda _client, _data, message: self._arrivals.take(message)
         return client
 
     def _connack(self, client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -251,8 +252,7 @@ class Connection:
             client.disconnect()
             return
         with self._lock:
-            self._subscribed = set(self._filters)
-        filters = [(name, _qos(name)) for name in self._subscribed]
+            filters = self._subscriptions.all()
         if filters:
             client.subscribe(filters)  # here, so that it happens after every reconnect
         else:
@@ -274,51 +274,9 @@ class Connection:
         logger.info("Connected to %s as %s.", self.address, self._client_id)
         self.counters["connects"] += 1
         with self._lock:
-            late = [(name, _qos(name)) for name in self._filters if name not in self._subscribed]
+            late = self._subscriptions.late()
             if late and self._client is not None:
                 self._client.subscribe(late)
             self._connected.set()
         if self._on_connect is not None:
-            self._inbox.put(self._on_connect)
-
-    def _arrived(self, _client: "Client", _data: Any, message: Any) -> None:
-        from paho.mqtt.client import topic_matches_sub
-
-        try:
-            address = parse_topic(message.topic)
-            check_size(address.suffix, message.payload)
-        except (WireError, UnicodeDecodeError) as error:
-            logger.debug("Dropped a message: %s", error)
-            self.counters["dropped_oversized" if "exceeds" in str(error) else "dropped_foreign"] += 1
-            return
-        # Some brokers send retained messages to clients that never asked. A retained command is an old one.
-        wanted = any(topic_matches_sub(name, message.topic) for name in list(self._filters))
-        stale = message.retain and not TOPICS[address.suffix].retained
-        if address.site != self._site or not wanted or stale:
-            self.counters["dropped_foreign"] += 1
-            return
-        self.counters["dropped_overflow"] += self._inbox.put(Received(address, message.payload))
-
-    # The worker thread.
-
-    def _work(self) -> None:
-        while (item := self._inbox.get()) is not None:
-            try:
-                if isinstance(item, Received):
-                    self._on_message(item.address, item.payload)
-                else:
-                    item()
-            except Exception:  # what came from outside must not end the thread
-                logger.exception("Handling a message failed.")
-                self.counters["handler_errors"] += 1
-
-
-def _qos(topic_filter: str) -> int:
-    """Return the QoS to subscribe with: that of the topic, 1 where the filter covers several."""
-    parts = topic_filter.split("/")
-    if len(parts) == 6 and parts[3] == "blob":
-        return TOPICS["blob"].qos
-    row = TOPICS.get("/".join(parts[4:]))
-    if row is None and len(parts) == 6:
-        row = TOPICS.get(parts[4])  # with the name of a camera, or the id of a reply, behind it
-    return row.qos if row else 1
+            self._arrivals.call(self._on_connect)
