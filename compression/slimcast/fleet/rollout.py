@@ -6,19 +6,16 @@ who sends it says so with `sent` or `unsent`. To call `advance` again at the sam
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from slimcast.fleet.records import Device
+from slimcast.fleet.rollout_device import MINE, before, heard, moved, turned
 from slimcast.fleet_records import Rollout, RolloutDevice, RolloutPlan, RolloutState, RolloutStep
-from slimcast_edge.wire import ArtifactRef, DeviceState, EventKind
 
 GAP_S = 30.0
 """Nobody looked for so long: neither watch nor patience goes on meanwhile."""
 RETRY_S = 10.0
-STRIKES = 3
 _S = RolloutStep
 _UNDONE = (_S.DUE, _S.ORDERED)
-_MINE = (_S.WAITING, _S.DUE, _S.ORDERED, _S.ACTIVE, _S.RETURN_DUE, _S.RETURNING)
 
 Devices = Mapping[str, Device]
 
@@ -38,8 +35,8 @@ def advance(rollout: Rollout, devices: Devices, now: float) -> Rollout:
     if not rollout.state.is_open():
         return rollout
     rollout = _without_gap(rollout, now)
-    heard = tuple(_heard(rollout, device, devices.get(device.name), now) for device in rollout.devices)
-    rollout = replace(rollout, devices=heard)
+    known = tuple(heard(rollout, d, devices.get(d.name), now) for d in rollout.devices)
+    rollout = replace(rollout, devices=known)
     if rollout.state is not RolloutState.RUNNING:
         return _wind_up(rollout, now)
     if rollout.stage < 0:
@@ -50,12 +47,12 @@ def advance(rollout: Rollout, devices: Devices, now: float) -> Rollout:
 def halt(rollout: Rollout, devices: Devices, now: float, *, reason: str, revert: bool) -> Rollout:
     """Stop: whoever has not switched yet keeps its model; who has gets the former one back if `revert`."""
     state = RolloutState.REVERTING if revert else RolloutState.HALTING
-    turned = tuple(_turn(rollout, d, devices.get(d.name), now, revert=revert) for d in rollout.devices)
+    after = tuple(turned(rollout, d, devices.get(d.name), now, revert=revert) for d in rollout.devices)
     return replace(
         rollout,
         state=state,
         reason=reason,
-        devices=turned,
+        devices=after,
         stage_at=now,
         watch_at=None,
         finished_at=None,
@@ -66,7 +63,7 @@ def halt(rollout: Rollout, devices: Devices, now: float, *, reason: str, revert:
 def give_up(rollout: Rollout, names: Collection[str], why: str, now: float) -> Rollout:
     """Look after the devices of these names no longer."""
     devices = tuple(
-        _to(d, _S.REPLACED, now, why) if d.name in names and d.step in _MINE else d for d in rollout.devices
+        moved(d, _S.REPLACED, now, why) if d.name in names and d.step in MINE else d for d in rollout.devices
     )
     return replace(rollout, devices=devices)
 
@@ -90,8 +87,8 @@ def sent(rollout: Rollout, order: Order, revision: int, device: Device | None, n
     def note(d: RolloutDevice) -> RolloutDevice:
         if order.back:
             why = "" if d.tried_at else d.message  # of tries in vain nothing is left to say
-            return replace(_to(d, _S.RETURNING, now, why), revision=revision)
-        return replace(_to(d, _S.ORDERED, now), revision=revision, **_before(device))
+            return replace(moved(d, _S.RETURNING, now, why), revision=revision)
+        return replace(moved(d, _S.ORDERED, now), revision=revision, **before(device))
 
     return _change(rollout, order.device, note)
 
@@ -103,7 +100,7 @@ def unsent(rollout: Rollout, order: Order, why: str, now: float) -> Rollout:
 
 def settled_back(rollout: Rollout, name: str, message: str, now: float) -> Rollout:
     """Note that a device went back by itself, on a command."""
-    return _change(rollout, name, lambda d: _to(d, _S.RETURNED, now, message))
+    return _change(rollout, name, lambda d: moved(d, _S.RETURNED, now, message))
 
 
 # --- the stages
@@ -138,7 +135,7 @@ def _run(rollout: Rollout, devices: Devices, now: float) -> Rollout:
 
 def _begin_stage(rollout: Rollout, stage: int, now: float) -> Rollout:
     devices = tuple(
-        _to(d, _S.DUE, now) if d.stage == stage and d.step is _S.WAITING else d for d in rollout.devices
+        moved(d, _S.DUE, now) if d.stage == stage and d.step is _S.WAITING else d for d in rollout.devices
     )
     return replace(rollout, stage=stage, stage_at=now, watch_at=None, devices=devices)
 
@@ -158,7 +155,7 @@ def _wind_up(rollout: Rollout, now: float) -> Rollout:
         rollout = replace(
             rollout,
             devices=tuple(
-                _to(d, _S.KEPT, now, d.message) if d.step is _S.RETURN_DUE and d.tried_at else d
+                moved(d, _S.KEPT, now, d.message) if d.step is _S.RETURN_DUE and d.tried_at else d
                 for d in rollout.devices
             ),
         )
@@ -173,126 +170,7 @@ def _halt_by_itself(rollout: Rollout, devices: Devices, now: float, reason: str)
     return halt(rollout, devices, now, reason=reason, revert=rollout.plan.revert)
 
 
-# --- one device
-
-
-def _heard(rollout: Rollout, d: RolloutDevice, device: Device | None, now: float) -> RolloutDevice:
-    if device is None or d.step not in _MINE:
-        return d
-    wanted = d.previous if d.step in {_S.WAITING, _S.DUE, _S.RETURNING} else rollout.artifact
-    d = _newer_order(d, device, wanted, now)
-    if d.step is _S.ORDERED:
-        return _ordered(rollout, d, device, now)
-    if d.step is _S.ACTIVE and rollout.state is RolloutState.RUNNING:
-        return _active(rollout, d, device, now)
-    if d.step is _S.RETURNING:
-        return _returning(d, device, now)
-    return d
-
-
-def _newer_order(d: RolloutDevice, device: Device, wanted: str | None, now: float) -> RolloutDevice:
-    """Notice an order that came after ours: the same model with other settings goes on, another replaces."""
-    order = device.desired
-    if d.revision < 0:  # the first look at a device that waits
-        ref: ArtifactRef | None = order.artifact if order else None
-        return replace(d, revision=order.revision if order else 0, previous=ref.sha256 if ref else None)
-    if order is None or order.revision <= d.revision:
-        return d
-    if (order.artifact.sha256 if order.artifact else None) == wanted:
-        return replace(d, revision=order.revision)
-    name = order.artifact.name if order.artifact else "no model"
-    return _to(d, _S.REPLACED, now, f"A newer order ({name}, revision {order.revision}) has taken its place.")
-
-
-def _ordered(rollout: Rollout, d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
-    reported = device.reported
-    if reported is None or reported.revision < d.revision:
-        return d
-    if reported.state is DeviceState.ACTIVE and reported.active == rollout.artifact:
-        return replace(_to(d, _S.ACTIVE, now), active_at=reported.at, heard_at=reported.at)
-    if reported.state in {DeviceState.FAILED, DeviceState.ROLLED_BACK}:
-        return _to(d, _S.FAILED, now, reported.message or f"It reported {reported.state}.")
-    return d
-
-
-def _active(rollout: Rollout, d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
-    reported = device.reported
-    if reported is not None and reported.active != rollout.artifact and reported.state.is_settled():
-        return _to(d, _S.FAILED, now, reported.message or "It went back to another model.")
-    errors = sum(event.kind is EventKind.ERROR and event.at > d.active_at for event in device.events)
-    if errors > rollout.plan.max_errors:
-        return _to(d, _S.FAILED, now, f"It reported {errors} errors with the new model.")
-    return _speed(rollout.plan, d, device, now)
-
-
-def _speed(plan: RolloutPlan, d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
-    telemetry = device.telemetry
-    if telemetry is None or telemetry.at <= d.heard_at:
-        return d
-    latency_ms, fps = telemetry.latency_p50_ms, telemetry.fps
-    slow = bool(d.latency_before_ms) and latency_ms > plan.max_latency_factor * d.latency_before_ms
-    few = bool(d.fps_before) and fps < plan.min_fps_share * d.fps_before
-    if not (slow or few):
-        # Only what changes a decision is kept: a healthy device costs no write.
-        return replace(d, strikes=0, heard_at=telemetry.at) if d.strikes else d
-    d = replace(d, strikes=d.strikes + 1, heard_at=telemetry.at)
-    if d.strikes < STRIKES:
-        return d
-    if slow:
-        why = f"It takes {latency_ms:.2f} ms for an image; before it took {d.latency_before_ms:.2f} ms."
-    else:
-        why = f"It answers {fps:.1f} frames/s; before it answered {d.fps_before:.1f}."
-    return _to(d, _S.FAILED, now, why)
-
-
-def _returning(d: RolloutDevice, device: Device, now: float) -> RolloutDevice:
-    reported = device.reported
-    if reported is None or reported.revision < d.revision or not reported.state.is_settled():
-        return d
-    if reported.active == d.previous:
-        return _to(d, _S.RETURNED, now, d.message)
-    return _to(d, _S.KEPT, now, reported.message or "It did not take its former model back.")
-
-
-def _turn(
-    rollout: Rollout, d: RolloutDevice, device: Device | None, now: float, *, revert: bool
-) -> RolloutDevice:
-    """Decide what a halt means for one device."""
-    if d.step in {_S.WAITING, _S.DUE}:
-        return _to(d, _S.SPARED, now)
-    runs_it = bool(device and device.reported and device.reported.active == rollout.artifact)
-    if d.step is _S.FAILED and not runs_it:
-        # It has brought itself back; now its order shall say so, too. Else a later order of the same model
-        # as it runs would look like a change, and a device that lost its disk would try the bad one again.
-        return replace(_to(d, _S.RETURN_DUE, now, d.message), tried_at=0.0) if d.previous else d
-    switched = d.step in {_S.ACTIVE, _S.FAILED}
-    if d.step is not _S.ORDERED and not (switched and revert):
-        return d
-    if d.previous == rollout.artifact:
-        return _to(d, _S.KEPT, now, "It ran this model before the roll-out, too.")
-    if not d.previous:
-        return _to(d, _S.KEPT, now, "It had no model before that it could go back to.")
-    return replace(_to(d, _S.RETURN_DUE, now, d.message), tried_at=0.0)
-
-
-def _before(device: Device | None) -> dict[str, Any]:
-    """Return what a device ran before the order, and how fast."""
-    reported, telemetry = (device.reported, device.telemetry) if device is not None else (None, None)
-    has_model = reported is not None and reported.active is not None
-    measured = telemetry if has_model and device is not None and device.online else None
-    return {
-        "previous": reported.active if reported else None,
-        "previous_name": reported.active_name if reported else "",
-        "latency_before_ms": measured.latency_p50_ms if measured else 0.0,
-        "fps_before": measured.fps if measured else 0.0,
-    }
-
-
 # --- small things
-
-
-def _to(d: RolloutDevice, step: RolloutStep, now: float, message: str = "") -> RolloutDevice:
-    return replace(d, step=step, at=now, message=message[:600], tried_at=0.0, strikes=0)
 
 
 def _change(rollout: Rollout, name: str, change: Callable[[RolloutDevice], RolloutDevice]) -> Rollout:
