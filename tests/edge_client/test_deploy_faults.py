@@ -338,3 +338,26 @@ class TestStart:
         with pytest.raises(ArtifactError):
             adopt(folder, Deployment(), tmp_path / "bad.onnx")
         assert folder.load().active.name == "old"
+
+
+def test_what_was_compiled_goes_with_its_model(folder, make_machine):
+    """Engines of TensorRT have tens of megabytes each: those of every model ever run would fill a card."""
+    engines = folder.folder / "engines"
+    for name in (sha(OLD), sha(NEW), "measured"):
+        (engines / name).mkdir(parents=True)
+        (engines / name / "engine").write_bytes(b"x")
+    (engines / "shared.timing").write_bytes(b"x")
+    host = Host()
+    machine = make_machine(host)
+    wait_for(lambda: not (engines / "measured").exists(), "a start to tidy up")
+    assert (engines / sha(OLD) / "engine").exists()
+    (engines / sha(NEW)).mkdir(exist_ok=True)
+    machine.order(order())
+    wait_state(host, DeviceState.ACTIVE)
+    later = make_artifact(name="later", bias=0.25)
+    host.files[sha(later)] = later
+    machine.order(order(2, later))
+    wait_state(host, DeviceState.ACTIVE, revision=2)
+    wait_for(lambda: not (engines / sha(OLD)).exists(), "the oldest to go")
+    assert {path.name for path in engines.iterdir()} == {sha(NEW), "shared.timing"}
+    assert host.reports[-1].previous == sha(NEW)

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 
 from slimcast_edge.artifact import NumericKind
+from slimcast_edge.deploy.trial import check_golden
 from slimcast_edge.errors import RuntimeFailure, SettingsError
 from slimcast_edge.runtime import RuntimeChoice, open_runtime
 from slimcast_edge.runtime.providers import CPU, PROVIDERS, attempts
@@ -66,6 +67,7 @@ def test_tensorrt_computes_in_the_numbers_of_the_artifact_and_keeps_its_engines(
     }
     assert flags == {FLOAT: ("False", "False"), INT8: ("False", "True"), HALF: ("True", "False")}
     assert by_kind[FLOAT].options["trt_engine_cache_path"] == str(tmp_path)
+    assert by_kind[FLOAT].options["trt_timing_cache_path"] == str(tmp_path.parent)
     assert by_kind[FLOAT].helpers == (CUDA,)
     assert (
         "trt_engine_cache_enable"
@@ -148,3 +150,26 @@ def test_settings_know_the_providers(tmp_path):
     choice = parse_settings({"state_folder": str(tmp_path), "threads": 3, "spin": True}).runtime_choice
     assert choice == RuntimeChoice(provider="auto", threads=3, spin=True, cache=tmp_path / "engines")
     assert choice.arguments()[-2:] == ["--engine-cache", str(tmp_path / "engines")]
+
+
+def test_what_is_compiled_for_a_model_lies_under_its_name(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "slimcast_edge.runtime.choice.open_runtime", lambda *_, **given: seen.append(given["cache"])
+    )
+    choice = RuntimeChoice(cache=tmp_path / "engines")
+    choice.open(tmp_path / "models" / "abc.onnx")
+    choice.open(b"bytes")
+    RuntimeChoice().open(tmp_path / "abc.onnx")
+    assert seen == [tmp_path / "engines" / "abc", tmp_path / "engines", None]
+
+
+@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name != "auto"])
+def test_every_provider_that_is_there_gives_the_golden_answers(tmp_path, provider):
+    """On an ordinary machine that is the CPU alone; run it where another ONNX Runtime is installed, too."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(make_artifact())
+    runtime = RuntimeChoice(provider=provider, cache=tmp_path / "engines").open(path)
+    check_golden(runtime)
+    assert runtime.provider in onnxruntime.get_available_providers()
+    assert runtime.provider == CPU or provider in runtime.provider.lower()

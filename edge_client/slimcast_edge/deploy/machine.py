@@ -87,6 +87,8 @@ class Machine:
     def run(self) -> None:
         """Finish what was going on, then wait for orders until stopped."""
         self._record.report()
+        if self._now.state.is_settled():
+            self._record.clean_up()  # what a kill, or models that were only measured, left behind
         self._guarded(self._go_on)
         while not self._stopping.is_set():
             job = self._jobs.get()

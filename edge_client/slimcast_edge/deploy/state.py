@@ -7,6 +7,7 @@ complete before its name gets in here.
 import contextlib
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slimcast_edge.durable import write_durably
 from slimcast_edge.errors import SettingsError
+from slimcast_edge.settings.fields import ENGINES
 from slimcast_edge.wire import Desired, DeviceState, Reported, Sha256
 
 logger = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ class StateFolder:
         self._file = folder / "deployment.json"
         self._before = folder / "deployment.before.json"
         self._models = folder / "models"
+        self._engines = folder / ENGINES
         self.downloads = folder / "downloads"
         try:
             for path in (self._models, self.downloads):
@@ -144,8 +147,11 @@ class StateFolder:
         return self._models / f"{sha256}.onnx"
 
     def keep_only(self, entries: list[ModelEntry | None]) -> None:
-        """Delete all models but these."""
+        """Delete all models but these, and what was compiled for others."""
         kept = {entry.sha256 for entry in entries if entry}
         for path in self._models.iterdir():
             if path.stem not in kept:
                 path.unlink(missing_ok=True)
+        for path in self._engines.glob("*/"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)

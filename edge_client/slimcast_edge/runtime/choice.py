@@ -28,14 +28,18 @@ class RuntimeChoice:
     cache: Path | None = None
 
     def open(self, model: Path | bytes) -> Runtime:
-        """Check an artifact and open it; raises what `open_runtime` does."""
+        """Check an artifact and open it; raises what `open_runtime` does.
+
+        What is compiled for a file comes into a folder of its name, so that it can go with the file.
+        """
+        cache = self.cache / model.stem if self.cache is not None and isinstance(model, Path) else self.cache
         return open_runtime(
             model,
             name=self.name,
             provider=self.provider,
             threads=self.threads,
             spin=self.spin,
-            cache=self.cache,
+            cache=cache,
         )
 
     def arguments(self) -> list[str]:

@@ -95,6 +95,6 @@ def _tensorrt(kind: NumericKind, cache: Path | None) -> dict[str, str]:
             "trt_engine_cache_enable": "True",
             "trt_engine_cache_path": str(cache),
             "trt_timing_cache_enable": "True",
-            "trt_timing_cache_path": str(cache),
+            "trt_timing_cache_path": str(cache.parent),  # what one engine learnt helps to build the next
         }
     return options

@@ -17,6 +17,8 @@ from slimcast_edge.runtime.providers import PROVIDERS
 from slimcast_edge.wire import MAX_CAMERAS, CameraName, Name
 
 KEY_FILE = "studio.pub"
+ENGINES = "engines"
+"""In the state folder: what providers have compiled, for each model in a folder of its name."""
 ENROLMENT_FILE = "enrolment.json"
 """In the state folder: settings that `slimcast-edge enroll --code` has fetched from the studio."""
 _PATHS = {
@@ -232,7 +234,7 @@ class EdgeSettings(BaseModel):
             provider=self.provider,
             threads=self.threads,
             spin=self.spin,
-            cache=self.state_folder.expanduser() / "engines",
+            cache=self.state_folder.expanduser() / ENGINES,
         )
 
     @property
