@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 import types
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from slimcast_edge.errors import CameraAway, CameraError, UnknownKind
 from slimcast_edge.frames import encode_jpeg
 from slimcast_edge.preprocess import prepare
 from slimcast_edge.wire import CameraView
+from support_rtsp import RtspServer
 
 DIGITS = np.random.default_rng(2).integers(0, 256, (4, 32, 32), dtype=np.uint8)
 
@@ -324,6 +326,50 @@ def test_a_stream_from_the_network_ends_and_can_be_opened_again():
         finally:
             server.shutdown()
             thread.join()
+
+
+RED_AND_BLUE = np.zeros((96, 128, 3), np.uint8)
+RED_AND_BLUE[:, :64], RED_AND_BLUE[:, 64:] = (200, 20, 20), (20, 20, 200)
+
+
+@contextmanager
+def rtsp(**options):
+    """A camera in the network, and its address for who knows the password."""
+    pytest.importorskip("cv2", reason="needs OpenCV: pip install slimcast[video]")
+    with RtspServer(RED_AND_BLUE, user="me", password="secret", frames=5, **options) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server, f"rtsp://me:secret@127.0.0.1:{server.port}/live"
+        finally:
+            server.over.set()
+            server.shutdown()
+            thread.join()
+
+
+def test_an_rtsp_camera_ends_and_can_be_opened_again():
+    with rtsp() as (server, address):
+        for _ in range(2):
+            camera = open_camera("video", source=address)
+            frame = camera.read()
+            assert frame.pixels.shape == (96, 128, 3)
+            assert abs(frame.pixels.astype(int) - RED_AND_BLUE)[:, (*range(48), *range(80, 128))].max() < 12
+            with pytest.raises(CameraAway, match="gives no more frames"):
+                any(camera.read() is None for _ in range(20))
+            camera.close()
+        assert server.methods.count("PLAY") == 2
+        with pytest.raises(CameraAway, match="user and password right") as caught:
+            open_camera("video", source=address.replace("secret", "wrong"))
+        assert "wrong" not in str(caught.value)
+
+
+def test_an_rtsp_camera_that_stands_still_is_given_up(monkeypatch):
+    monkeypatch.setattr("slimcast_edge.camera.video._TIMEOUT_MS", 1000)
+    with rtsp(stalls=True) as (_, address):
+        camera = open_camera("video", source=address)
+        with pytest.raises(CameraAway, match="gives no more frames"):
+            any(camera.read() is None for _ in range(20))
+        camera.close()
 
 
 def test_without_opencv_the_error_says_what_to_install(monkeypatch):
