@@ -6,6 +6,7 @@
 #   make test-aarch64   the client's tests on an emulated Raspberry Pi
 #   make bench   every figure of the README, printed afresh
 #   make screenshots   the pictures of docs/images, from the real app
+#   make screenshots-readme   those of the README: four cameras that read handwriting (needs MNIST)
 #   make fuzz    the parsers of what comes from outside, for longer than the tests do
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c constraints.txt
 
-.PHONY: demo test test-aarch64 check bench screenshots fuzz format install install-dev system-packages clean
+.PHONY: demo test test-aarch64 check bench screenshots screenshots-readme fuzz format install install-dev system-packages clean
 
 demo: $(VENV)/.studio
 	$(BIN)/slimcast demo
@@ -40,6 +41,9 @@ bench: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev system-packages
 	PYTHONPATH=tests $(BIN)/python tests/e2e/screenshots.py
+
+screenshots-readme: $(VENV)/.dev system-packages
+	PYTHONPATH=tests $(BIN)/python tests/e2e/screenshots_readme.py
 
 # atheris looks at coverage; it is used where somebody has installed it into the environment.
 fuzz: $(VENV)/.dev

@@ -175,11 +175,12 @@ def test_publish_tells_what_becomes_of_this_order_not_of_the_one_before(capsys):
     before = Device(name="cam1", status=Status(online=True, session="s", since=T0), reported=failed)
     printer(before, revision=7)
     printer(before, revision=7)
-    now = failed.model_copy(update={"revision": 7, "state": DeviceState.ACTIVE, "reason": ""})
-    printer(replace(before, reported=now), revision=7)
+    for state in (DeviceState.WARMING, DeviceState.ACTIVE):
+        now = failed.model_copy(update={"revision": 7, "state": state, "reason": ""})
+        printer(replace(before, reported=now), revision=7)
     printer(replace(before, status=None), revision=7)
     assert capsys.readouterr().err.splitlines() == [
         "cam1: ordered",
-        "cam1: active",
+        "cam1: warming",
         "cam1: offline; it finds the order when it is back",
     ]

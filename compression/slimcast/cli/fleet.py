@@ -133,13 +133,15 @@ def device_row(device: "Device") -> list[str]:
 
 
 class _ChangePrinter:
-    """Prints each new state of a device once."""
+    """Prints each new state of a device once, on its way to the last one."""
 
     def __init__(self) -> None:
         self._told = ""
 
     def __call__(self, device: "Device", revision: int) -> None:
         if device.reported is not None and device.reported.revision >= revision:
+            if device.reported.state.is_settled():
+                return  # that is the answer, on stdout
             told = _describe(device)
         elif device.online:
             told = "ordered"  # what it says of the order before is no news

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from slimcast.errors import SlimcastError
+from slimcast.settings import is_loopback
 from slimcast.timing import local_time
 from slimcast_web.components import notices
 from slimcast_web.services import fleet, qr
@@ -27,6 +28,11 @@ def enrol(studio: Studio) -> None:
     text, picture = st.columns([3, 1], vertical_alignment="top")
     text.code(command, language="bash", wrap_lines=True)
     picture.image(qr.svg(command), caption="The command as a QR code", width=180)
+    if is_loopback(studio.settings.host):
+        text.caption(
+            "This studio answers on its own machine only. For cameras elsewhere, start it with "
+            "SLIMCAST_HOST=0.0.0.0."
+        )
     text.caption(
         f"Run this on the camera's machine before {local_time(made.expires_at)}, with `--config FILE` where "
         "its client has a settings file. The code works once; it gives the camera the studio's key, the "

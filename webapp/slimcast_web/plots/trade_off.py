@@ -86,7 +86,7 @@ def trade_off(points: Sequence[Point], axes: Axes, *, chosen: str, compared: Seq
         _add_frames(figure, drawn, axes, "square-open", 22, compared)
     on_front = {point.key for line in best for point in line}
     for kind in dict.fromkeys(point.variant.step_kind for point in drawn):
-        _add_kind(figure, kind, drawn, axes, on_front)
+        _add_kind(figure, kind, drawn, axes, on_front, {chosen, *compared})
     _lay_out(figure, drawn, axes)
     return figure
 
@@ -123,7 +123,14 @@ def _add_frames(
     )
 
 
-def _add_kind(figure: go.Figure, kind: str, points: Sequence[Point], axes: Axes, on_front: set[str]) -> None:
+def _add_kind(
+    figure: go.Figure,
+    kind: str,
+    points: Sequence[Point],
+    axes: Axes,
+    on_front: set[str],
+    framed: set[str],
+) -> None:
     shown = [point for point in points if point.variant.step_kind == kind]
     symbol = theme.MARKERS.get(kind, theme.OTHER_MARKER)
     named = len(points) <= _MOST_NAMED
@@ -131,7 +138,7 @@ def _add_kind(figure: go.Figure, kind: str, points: Sequence[Point], axes: Axes,
     common: dict[str, Any] = {
         "name": KIND_TITLES.get(kind, html.escape(kind)),
         "mode": "markers+text" if named else "markers",
-        "text": [html.escape(point.variant.name) for point in shown],
+        "text": [_label(point, lifted=point.key in framed and not axes.is_solid) for point in shown],
         "textposition": "top center",
         # An array, not lists: Plotly copies those one by one.
         "customdata": np.array([[point.key] for point in shown], dtype=object),
@@ -155,6 +162,11 @@ def _add_kind(figure: go.Figure, kind: str, points: Sequence[Point], axes: Axes,
         unselected={"marker": {"opacity": 0.75}},
         **common,
     )
+
+
+def _label(point: Point, *, lifted: bool) -> str:
+    # An empty second line lifts the name above the ring or square around its point.
+    return html.escape(point.variant.name) + ("<br> " if lifted else "")
 
 
 def _marker(kind: str, axes: Axes, values: list[list[Any]], points: Sequence[Point]) -> dict[str, Any]:

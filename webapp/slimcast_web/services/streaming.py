@@ -220,6 +220,6 @@ def _picture(packet: FramePacket) -> Picture:
         camera=result.camera,
         name=f"{packet.source.replace('/', '-')}-{when}-{result.frame}.jpg",
         taken_at=at,
-        label=f"{best.label} {best.score * 100:.0f} %" if best is not None else "",
+        label=f"{best.label} · {best.score * 100:.0f} %" if best is not None else "",
         jpeg=packet.jpeg,
     )
