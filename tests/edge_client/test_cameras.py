@@ -1,4 +1,6 @@
 import http.server
+import importlib
+import inspect
 import sys
 import threading
 import time
@@ -38,9 +40,9 @@ class FakeRequest:
     def __init__(self, owner):
         self._owner = owner
 
-    def make_array(self, stream):
-        width, height = self._owner.config[stream]["size"]
-        if self._owner.config[stream]["format"] == "YUV420":
+    def make_array(self, name):
+        width, height = self._owner.config[name]["size"]
+        if self._owner.config[name]["format"] == "YUV420":
             return np.full((height * 3 // 2, width + 64), 128, np.uint8)  # rows are padded
         return np.full((height, width, 3), 200, np.uint8)
 
@@ -62,16 +64,21 @@ class FakePicamera2:
         if FakePicamera2.busy:
             raise RuntimeError("Failed to acquire camera: Device or resource busy")
         FakePicamera2.opened += 1
-        self.calls, self.out, self.silent, self.refused = [], 0, 0, ()
+        self.calls, self.out, self.silent, self.refused, self.adjusted = [], 0, 0, (), {}
 
     def create_video_configuration(self, main, lores, controls, buffer_count):
         assert controls["FrameRate"] > 0
-        return {"main": main, "lores": lores, "buffers": buffer_count, "controls": controls}
+        streams = {"main": dict(main), "lores": dict(lores)}
+        return streams | {"buffer_count": buffer_count, "controls": controls}
 
-    def configure(self, config):
-        if config["lores"]["size"] in self.refused:
+    def configure(self, camera_config):
+        if camera_config["lores"]["size"] in self.refused:
             raise RuntimeError("lores stream cannot be scaled so far")
-        self.config = config
+        camera_config["lores"].update(self.adjusted)
+        self.config = camera_config
+
+    def camera_configuration(self):
+        return self.config
 
     def start(self):
         self.calls.append("start")
@@ -470,6 +477,34 @@ def test_a_size_that_libcamera_refuses_leaves_the_one_before(pi, caplog):
     camera.suit(MODEL, CameraView())
     assert "cannot give the model 128 x 96 pixels" in caplog.text
     assert camera.read().small.shape == (240, 320, 3)
+
+
+def test_what_libcamera_gives_instead_is_what_the_model_sees(pi):
+    camera = open_camera("picamera2")
+    camera._camera.adjusted = {"size": (160, 112)}
+    camera.suit(MODEL, CameraView())
+    assert camera.read().small.shape == (112, 160, 3)
+    camera.suit(MODEL, CameraView())
+    assert camera._camera.calls.count("stop") == 1, "asking again would not give it either"
+
+
+def test_pictures_of_another_kind_are_not_taken_for_colours(pi, caplog):
+    camera = open_camera("picamera2")
+    camera._camera.adjusted = {"format": "NV12"}
+    with pytest.raises(CameraAway, match="come as NV12, not YUV420"):
+        camera.suit(MODEL, CameraView())
+
+
+def test_the_stand_in_has_the_interface_of_the_real_package():
+    real = pytest.importorskip("picamera2", reason="needs picamera2: apt install python3-picamera2")
+    for stand_in, whole in (
+        (FakePicamera2, real.Picamera2),
+        (FakeRequest, importlib.import_module("picamera2.request").CompletedRequest),
+    ):
+        for name, method in inspect.getmembers(stand_in, inspect.isfunction):
+            if name != "__init__":
+                _, *taken = inspect.signature(method).parameters
+                inspect.signature(getattr(whole, name)).bind(None, **dict.fromkeys(taken))
 
 
 def test_streams_that_do_not_start_again_are_started_with_the_next_frame(pi):

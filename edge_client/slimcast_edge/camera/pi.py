@@ -94,6 +94,7 @@ class PiCamera:
         self._is_rgb = wanted == "rgb" or (wanted == "auto" and _is_pi_5())
         first = tuple(map(min, _FIRST_SMALL, (settings.width, settings.height)))
         self._small_size: tuple[int, int] = settings.small_size or (first[0], first[1])
+        self._given_size = self._small_size
         self._number = 0
         self._closed = self._failed = False
         self._exposure: dict[str, Any] = {}
@@ -117,7 +118,7 @@ class PiCamera:
                 raise CameraError("The camera is closed.")
             pixels, small, metadata = self._capture()
         if not self._is_rgb:
-            small = yuv420_to_rgb(small, *self._small_size)
+            small = yuv420_to_rgb(small, *self._given_size)
         sensor_ns = metadata.get("SensorTimestamp")
         frame = Frame(
             pixels=pixels,
@@ -194,16 +195,24 @@ class PiCamera:
 
     def _start_streams(self, small_size: tuple[int, int]) -> None:
         settings = self._settings
+        streams = {
+            "main": {"size": (settings.width, settings.height), "format": _RGB_IN_MEMORY},
+            "lores": {"size": small_size, "format": _RGB_IN_MEMORY if self._is_rgb else "YUV420"},
+        }
         self._camera.configure(
             self._camera.create_video_configuration(
-                main={"size": (settings.width, settings.height), "format": _RGB_IN_MEMORY},
-                lores={"size": small_size, "format": _RGB_IN_MEMORY if self._is_rgb else "YUV420"},
+                **streams,
                 controls={"FrameRate": settings.fps, **self._exposure},  # they end with a configuration
                 buffer_count=4,
             )
         )
+        # libcamera takes what it can do for what was asked, and says so only here.
+        given = self._camera.camera_configuration()
+        for name, wanted in streams.items():
+            if given[name]["format"] != wanted["format"]:
+                raise RuntimeError(f"its pictures come as {given[name]['format']}, not {wanted['format']}")
         self._camera.start()
-        self._small_size = small_size
+        self._small_size, self._given_size = small_size, tuple(given["lores"]["size"])
 
     def _go_back_to(self, small_size: tuple[int, int]) -> None:
         try:
