@@ -193,10 +193,14 @@ def test_a_camera_that_is_not_there_is_busy_or_dark(tmp_path, monkeypatch):
     assert "all black" in check_camera(settings).message
     monkeypatch.setattr("slimcast_edge.doctor.camera.running_client", lambda: 4711)
     assert not check_camera(missing).ok, "a folder can be read by many"
-    webcam = {"kind": "video", "source": str(tmp_path / "none.mp4")}
+    file = {"kind": "video", "source": str(tmp_path / "none.mp4")}
+    assert not check_camera(settings_of(tmp_path, camera=file)).ok, "nor does a client keep a file away"
+    webcam = {"kind": "video", "source": "/dev/video63"}
     busy = check_camera(settings_of(tmp_path, camera=webcam))
     assert busy.ok
     assert "4711" in busy.message
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert not check_camera(settings_of(tmp_path, camera=webcam)).ok, "what is not installed nobody holds"
 
 
 def test_a_probe_that_crashes_or_hangs(monkeypatch):

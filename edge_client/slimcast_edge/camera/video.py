@@ -163,6 +163,11 @@ def _recognised(source: int | str) -> tuple[_Kind, int | str]:
     return (_Kind.WEBCAM if text.startswith("/dev/") else _Kind.FILE), text
 
 
+def is_webcam(source: int | str) -> bool:
+    """Return whether a source is a device, which one process at a time can have."""
+    return _recognised(source)[0] is _Kind.WEBCAM
+
+
 def _without_password(url: int | str) -> str:
     parts = urlsplit(str(url))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

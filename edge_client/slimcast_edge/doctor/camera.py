@@ -1,9 +1,10 @@
 """Whether the camera gives pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from slimcast_edge.camera.configured import ONLY
+from slimcast_edge.camera.video import is_webcam
 from slimcast_edge.doctor.child import ask_child
 from slimcast_edge.doctor.finding import Finding, bad, good
 from slimcast_edge.doctor.neighbour import running_client
@@ -12,7 +13,6 @@ from slimcast_edge.settings import EdgeSettings
 LIMIT_S = 30.0
 _DARK = 2.0  # of 255: the noise of a sensor in the dark
 
-_OPENED_ONCE = {"picamera2", "video"}  # one process at a time can have it
 _ADVICE = {
     "picamera2": "rpicam-hello --list-cameras must list it; if not, switch off and check the flat cable.",
     "video": "ls /dev/video* must list it; the user must be in the group video; unplug and plug it in again.",
@@ -29,11 +29,16 @@ def check_camera(settings: EdgeSettings, name: str = ONLY) -> Finding:
     kind, check = str(table.get("kind", "")), check_name(name)
     seen = ask_child("camera", table, timeout_s=LIMIT_S)
     if "error" in seen:
-        other = running_client() if kind in _OPENED_ONCE else None
+        other = running_client() if seen.get("away") and _is_opened_once(kind, table) else None
         if other is not None:
-            return good(check, f"{kind}: in use by the client that runs (process {other}), so not opened")
+            return good(check, f"{kind}: not opened, since the client that runs (process {other}) has it")
         return bad(check, f"{kind}: {seen['error']}", _advice(kind, name, seen))
     return _judge(check, kind, seen)
+
+
+def _is_opened_once(kind: str, table: Mapping[str, Any]) -> bool:
+    """Return whether one process at a time can have it."""
+    return kind == "picamera2" or (kind == "video" and is_webcam(table.get("source", 0)))
 
 
 def _advice(kind: str, name: str, seen: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from slimcast_edge.camera.catalog import open_camera
-from slimcast_edge.errors import SlimcastError
+from slimcast_edge.errors import CameraAway, SlimcastError
 
 _LOOK_S = 2.0
 _MAX_FRAMES = 60
@@ -56,7 +56,11 @@ def main() -> int:
     try:
         answer = probes[sys.argv[1]](json.loads(sys.stdin.read()))
     except SlimcastError as error:
-        answer = {"error": str(error), "not_installed": isinstance(error.__cause__, ImportError)}
+        answer = {
+            "error": str(error),
+            "not_installed": isinstance(error.__cause__, ImportError),
+            "away": isinstance(error, CameraAway),
+        }
     except Exception as error:  # a vendor's library can raise anything
         answer = {"error": f"{type(error).__name__}: {error}"[:500]}
     print(json.dumps(answer), flush=True)
