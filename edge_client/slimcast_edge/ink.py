@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from slimcast_edge.artifact import InputSpec
+from slimcast_edge.region import Box
 
 WORKING_SIDE = 160
 """Shorter side that is worked on, at least, pixels; a larger picture is shrunk by a whole number."""
@@ -38,6 +39,31 @@ def isolate(pixels: np.ndarray, spec: InputSpec) -> np.ndarray | None:
         spec: size of the input; `frame` says which polarity, how large and how centred.
 
     """
+    found = _subject(pixels, spec)
+    return None if found is None else _placed(*found, spec)
+
+
+def locate(pixels: np.ndarray, spec: InputSpec) -> Box | None:
+    """Return where in a picture the writing is, in shares of its sides; None where none is found.
+
+    Takes what `isolate` does.
+    """
+    found = _subject(pixels, spec)
+    if found is None:
+        return None
+    strong = found[1]
+    height, width = strong.shape
+    rows, columns = np.flatnonzero(strong.any(1)), np.flatnonzero(strong.any(0))
+    return (
+        float(columns[0] / width),
+        float(rows[0] / height),
+        float((columns[-1] + 1) / width),
+        float((rows[-1] + 1) / height),
+    )
+
+
+def _subject(pixels: np.ndarray, spec: InputSpec) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the writing's ink, float32 (h, w), 0 elsewhere, and where it is strong, bool (h, w)."""
     grey = _grey(pixels)
     ink = _ink(grey, spec.frame.invert)
     full = _quantile(ink, _DARKEST)
@@ -47,7 +73,7 @@ def isolate(pixels: np.ndarray, spec: InputSpec) -> np.ndarray | None:
     cells = _subject_cells(strong, ink)
     if cells is None:
         return None
-    return _placed(np.where(cells, ink, 0).astype(np.float32), strong & cells, spec)
+    return np.where(cells, ink, 0).astype(np.float32), strong & cells
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

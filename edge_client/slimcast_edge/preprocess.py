@@ -4,11 +4,12 @@ import numpy as np
 from PIL import Image
 
 from slimcast_edge.artifact import FrameSpec, InputSpec
-from slimcast_edge.ink import isolate
-from slimcast_edge.region import cut
+from slimcast_edge.ink import isolate, locate
+from slimcast_edge.region import Box, cut
 
 _LUMA = np.array([19595, 38470, 7471], np.uint32)  # ITU-R 601 in 1/65536, as Pillow's own conversion
 _AS_IT_IS = FrameSpec()
+_WHOLE = (0.0, 0.0, 1.0, 1.0)
 _BLACK, _LIGHT = 16, 200  # a picture with such a rim and such a maximum is light on black already
 _LEAST_RANGE = 48  # brightness: less is an empty wall, and stretching it would show noise
 _TAILS = (1.0, 99.0)  # percentiles that become black and white
@@ -36,6 +37,27 @@ def prepare(pixels: np.ndarray, spec: InputSpec, *, scaled: bool = False) -> np.
         return np.ascontiguousarray(_framed(pixels, spec))[None]
     first = spec.model_copy(update={"height": side, "width": side})
     return np.ascontiguousarray(_resized(_framed(pixels, first), spec))[None]
+
+
+def looked_at(pixels: np.ndarray, spec: InputSpec) -> Box:
+    """Return the part of a frame, uint8 (H, W, C), that becomes the input, in shares of the frame's sides.
+
+    Where writing is searched, that is the writing that was found.
+    """
+    rules = spec.frame
+    part = cut(pixels, rules.region)
+    height, width = part.shape[:2]
+    writing = rules.subject == "ink" and not _is_light_on_black(_with_channels(_resized(part, spec), 1))
+    found = locate(part, spec) if writing else None
+    if found is None:
+        found = _WHOLE if spec.resize == "letterbox" else _crop_in_shares(height, width, spec)
+    outer = rules.region or _WHOLE
+    return (
+        outer[0] + found[0] * (outer[2] - outer[0]),
+        outer[1] + found[1] * (outer[3] - outer[1]),
+        outer[0] + found[2] * (outer[2] - outer[0]),
+        outer[1] + found[3] * (outer[3] - outer[1]),
+    )
 
 
 def _framed(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
@@ -103,6 +125,11 @@ def _crop(height: int, width: int, spec: InputSpec) -> tuple[float, float, float
         crop_height = width * spec.height / spec.width
     left, top = (width - crop_width) / 2, (height - crop_height) / 2
     return (left, top, min(left + crop_width, width), min(top + crop_height, height))
+
+
+def _crop_in_shares(height: int, width: int, spec: InputSpec) -> Box:
+    left, top, right, bottom = _crop(height, width, spec)
+    return (left / width, top / height, right / width, bottom / height)
 
 
 def _scale(pixels: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:

@@ -22,6 +22,9 @@ def _has_area(value: tuple[float, float, float, float]) -> tuple[float, float, f
 Region = Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_has_area)]
 """(left, top, right, bottom), each 0 to 1."""
 
+Box = tuple[float, float, float, float]
+"""The same without its limits: of something that was found."""
+
 
 def cut(pixels: np.ndarray, region: tuple[float, float, float, float] | None) -> np.ndarray:
     """Return a part of a picture, (H, W, C), without a copy; None is the whole of it."""

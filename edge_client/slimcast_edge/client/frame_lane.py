@@ -12,6 +12,7 @@ from slimcast_edge.client import overlay
 from slimcast_edge.client.pace import Pace
 from slimcast_edge.frames import encode_frame
 from slimcast_edge.mqtt import Connection
+from slimcast_edge.region import Box
 from slimcast_edge.wire import Result, StreamReport, StreamSettings
 
 if TYPE_CHECKING:
@@ -65,8 +66,20 @@ class FrameLane:
         self._next_at = max(self._next_at, now - interval) + interval
         return True
 
-    def send(self, pixels: np.ndarray, result: Result, stream: StreamSettings, fps: float) -> None:
-        """Publish a frame. `fps`: frames classified a second, to be drawn where the overlay has it.
+    def send(
+        self,
+        pixels: np.ndarray,
+        result: Result,
+        stream: StreamSettings,
+        fps: float,
+        box: Box | None = None,
+    ) -> None:
+        """Publish a frame.
+
+        Args:
+            pixels: uint8 (H, W, C). result: what the model said of it. stream: in which way.
+            fps: frames classified a second, to be drawn where the overlay has it.
+            box: to be drawn, see `overlay.box_of`.
 
         Raises:
             WireError: nothing makes it small enough.
@@ -80,7 +93,7 @@ class FrameLane:
             result,
             quality=now.quality,
             width=now.width,
-            draw=(lambda small: overlay.draw(small, text)) if text else None,
+            draw=(lambda small: overlay.draw(small, text, box)) if text or box else None,
         )
         number, since = self._connection.number, self._clock()
         self._flight = _Flight(self._connection.publish(self._topic, jpeg), since, number)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from slimcast_edge.camera.configured import ONLY
+from slimcast_edge.client import overlay
 from slimcast_edge.client.camera_stream import CameraStream, ToTake
 from slimcast_edge.client.engine import Answer
 from slimcast_edge.client.frame_lane import FrameLane
@@ -196,8 +197,9 @@ class Outbox:
         if not self._connection.connected:
             return
         if (wanted and stream.lane.is_time(stream.order)) or (asked and not stream.lane.look()):
-            result = to_result(newest, self._session)
-            stream.lane.send(newest.frame.pixels, result, stream.order, stream.rate.per_second)
+            result, pixels = to_result(newest, self._session), newest.frame.pixels
+            box = overlay.box_of(pixels, newest.answer.loaded.runtime.info, stream.order.overlay)
+            stream.lane.send(pixels, result, stream.order, stream.rate.per_second, box)
 
     def _take(self, picture: ToTake) -> None:
         frame = picture.item.frame

@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from slimcast_edge.artifact import ArtifactInfo
+from slimcast_edge.preprocess import looked_at
+from slimcast_edge.region import Box
 from slimcast_edge.wire import Result
 
-PARTS = ("label", "score", "fps")
+BOX = "box"
+PARTS = ("label", "score", "fps", BOX)
+_YELLOW, _BLACK = (255, 214, 0), (0, 0, 0)
 
 
 def caption(result: Result, parts: Sequence[str], fps: float) -> str:
@@ -24,14 +29,48 @@ def caption(result: Result, parts: Sequence[str], fps: float) -> str:
     return "   ".join(words)
 
 
-def draw(pixels: np.ndarray, text: str) -> np.ndarray:
-    """Return a copy of the frame, uint8 (H, W, 3) RGB or (H, W, 1) grey, with the words on a dark band."""
-    if not text:
-        return pixels
-    from PIL import Image, ImageDraw
+def box_of(pixels: np.ndarray, info: ArtifactInfo, parts: Sequence[str]) -> Box | None:
+    """Return the box to draw: what the model looks at, in shares of the frame's sides; None for none."""
+    return looked_at(pixels, info.input) if BOX in parts else None
 
-    height, width, channels = pixels.shape
+
+def draw(pixels: np.ndarray, text: str, box: Box | None = None) -> np.ndarray:
+    """Return a copy of the frame, uint8 (H, W, 3) RGB or (H, W, 1) grey, with words on a band and a box."""
+    if not text and box is None:
+        return pixels
+    from PIL import Image
+
+    channels = pixels.shape[-1]
     picture: Any = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    if box is not None:
+        _draw_box(picture, box)
+    if text:
+        _write(picture, text)
+    drawn = np.asarray(picture)
+    return drawn[..., None] if channels == 1 else drawn
+
+
+def _draw_box(picture: Any, box: Box) -> None:
+    """Draw a yellow line with a black one within: one of them shows on any ground."""
+    from PIL import ImageDraw
+
+    width, height = picture.size
+    line = max(1, round(height / 160))
+    left, top = round(box[0] * width), round(box[1] * height)
+    right, bottom = max(left + 1, round(box[2] * width) - 1), max(top + 1, round(box[3] * height) - 1)
+    colours = (_YELLOW, _BLACK) if picture.mode == "RGB" else (255, 0)
+    draw_on = ImageDraw.Draw(picture)
+    for colour in colours:
+        draw_on.rectangle((left, top, right, bottom), outline=colour, width=line)
+        left, top, right, bottom = left + line, top + line, right - line, bottom - line
+        if right <= left or bottom <= top:
+            return
+
+
+def _write(picture: Any, text: str) -> None:
+    from PIL import ImageDraw
+
+    width, height = picture.size
     font = _font(max(10, height // 18))
     left, top, right, bottom = font.getbbox(text)
     margin = max(2, (bottom - top) // 3)
@@ -41,8 +80,6 @@ def draw(pixels: np.ndarray, text: str) -> np.ndarray:
     # A text that is too long loses its end, not its beginning.
     x = margin - left if right - left + 2 * margin > width else (width - (right - left)) / 2 - left
     ImageDraw.Draw(picture).text((x, height - band + margin - top), text, fill="white", font=font)
-    drawn = np.asarray(picture)
-    return drawn[..., None] if channels == 1 else drawn
 
 
 def _darker(value: int) -> int:

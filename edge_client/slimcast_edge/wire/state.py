@@ -112,8 +112,8 @@ class StreamSettings(Payload):
         always: frames and results flow although nobody watches.
         results: "always": results flow although nobody watches; frames still wait for a viewer.
         adapt: lower rate, quality and width while the link is slow.
-        overlay: what is drawn onto streamed frames: "label", "score", "fps"; a word that the device does not
-            know draws nothing.
+        overlay: what is drawn onto streamed frames: "label", "score", "fps", "box" (what the model looks at);
+            a word that the device does not know draws nothing.
         snapshots: when to take pictures; None: on request only.
 
     """

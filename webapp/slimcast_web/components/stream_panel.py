@@ -19,7 +19,7 @@ _FLOW = {
     "always": "always",
 }
 _LEAST_FPS = 0.1
-_PARTS = ("label", "score", "fps")
+_PARTS = {"label": "label", "score": "score", "fps": "fps", "box": "box: what the model looks at"}
 
 
 def show(studio: Studio, device: Device) -> None:
@@ -96,8 +96,9 @@ def _form(name: str, now: StreamSettings, labels: list[str]) -> StreamSettings |
         adapt = st.checkbox("Send less while the network is slow", now.adapt, key=f"stream-adapt-{key}")
         overlay = st.multiselect(
             "Draw onto the frames",
-            _PARTS,
+            list(_PARTS),
             [part for part in now.overlay if part in _PARTS],
+            format_func=_PARTS.__getitem__,
             help="For viewers that show the picture alone. The Live page draws its own labels.",
             key=f"stream-overlay-{key}",
         )
