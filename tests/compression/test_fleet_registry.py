@@ -111,6 +111,14 @@ def test_only_the_newest_events_are_kept(registry):
     assert [event.message for event in device.events] == [str(n) for n in range(10, 30)]
 
 
+def test_a_clock_that_is_wrong_is_known_from_telemetry(registry):
+    registry.apply(at("telemetry"), telemetry())
+    assert not registry.get("cam1").has_wrong_clock
+    behind = telemetry().model_copy(update={"at": NOW - 5 * 365 * 86_400})
+    registry.apply(at("telemetry"), behind)
+    assert registry.get("cam1").has_wrong_clock
+
+
 def test_newest_result_is_kept(registry):
     result = Result(
         session="s1", frame=1, captured_at=1, classified_at=1, latency_ms=1, artifact="a", predictions=[]

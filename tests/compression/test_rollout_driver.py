@@ -222,6 +222,15 @@ def test_history_is_kept_and_repeats_nothing_after_a_restart(store):
     ]
 
 
+def test_a_device_whose_clock_is_wrong_is_noted_by_the_studio_s(store):
+    fleet = simulated(1)
+    device = fleet.known["cam00"]
+    past = device.reported.model_copy(update={"at": T0 - 5 * 365 * 86_400})
+    wrong = replace(device, reported=past, clock_ahead_s=past.at - T0)
+    DeviceKeeper(store.devices, store.device_log).tick({"cam00": wrong}, fleet.now)
+    assert [entry.at for entry in store.device_log.of("cam00")] == [fleet.now]
+
+
 def test_states_on_the_way_are_no_history(store):
     fleet = simulated(1)
     device = fleet.known["cam00"]

@@ -1,5 +1,7 @@
 """The stream of a device on its card: orders and what becomes of them, and the pictures it has taken."""
 
+import re
+import time
 import warnings
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ from starlette.middleware import Middleware
 from streamlit.testing.v1 import AppTest
 
 from slimcast_edge import wire
-from slimcast_edge.wire import DeviceState, SnapshotRule, StreamReport, StreamSettings
+from slimcast_edge.wire import DeviceState, Event, EventKind, SnapshotRule, StreamReport, StreamSettings
 from slimcast_web.app import routes
 from slimcast_web.middleware import TokenMiddleware
 from slimcast_web.services import streaming
@@ -134,6 +136,36 @@ class TestCard:
     def test_it_says_how_the_device_streams(self, opened):
         said = texts(self.card(opened, delay_ms=12.3).text)
         assert "5.0 frames/s of 320 pixels at quality 60 · 12.3 ms to leave the device" in said
+
+    def test_what_a_device_has_told_stands_on_its_card_and_in_its_history(self, opened):
+        known, now = device(), time.time()
+        events = (
+            Event(session="s1", at=now - 700, kind=EventKind.ERROR, message="The camera is away."),
+            Event(session="s1", at=now - 65, kind=EventKind.ERROR, message="Another client uses the name."),
+            Event(session="s1", at=now, kind=EventKind.SWAP_FINISHED, message="m classifies now."),
+        )
+        opened.hub.known = [replace(known, events=events)]
+        test = fleet_page()
+        assert re.search(r"1 min \d\d s ago: Another client uses the name\.", texts(test.text))
+        assert "The camera is away." not in texts(test.text), "that is long ago"
+        test.session_state["history-cam1"] = True
+        told = test.run().dataframe[-1].value
+        assert list(told["what"]) == [event.message for event in reversed(events)]
+        opened.hub.known = [replace(known, events=events[:1])]
+        assert "ago:" not in texts(fleet_page().text)
+        nothing = known.telemetry.model_copy(update={"fps": 0.0})
+        opened.hub.known = [replace(known, events=events[:1], telemetry=nothing)]
+        assert "ago: The camera is away." in texts(fleet_page().text)
+
+    def test_a_wrong_clock_is_said_and_the_studio_s_time_counts(self, opened):
+        behind_s = 5 * 365 * 86_400
+        told = Event(session="s1", at=time.time() - behind_s, kind=EventKind.ERROR, message="No frames.")
+        opened.hub.known = [replace(device(), clock_ahead_s=-behind_s, events=(told,))]
+        said = texts(fleet_page().text)
+        assert "Its clock is 1825 days behind" in said
+        assert re.search(r"\d+ s ago: No frames\.", said)
+        opened.hub.known = [replace(device(), clock_ahead_s=1.0)]
+        assert "clock" not in texts(fleet_page().text)
 
     def test_a_slow_network_and_late_results_are_said(self, opened):
         test = self.card(opened, step=2, kept=7, lost=1)

@@ -57,7 +57,7 @@ def _entry(device: Device, now: float) -> HistoryEntry | None:
         return None
     return HistoryEntry(
         device=device.name,
-        at=min(now, reported.at),  # the device's own clock, unless it runs ahead
+        at=now if device.has_wrong_clock else min(now, reported.at),
         revision=reported.revision,
         state=reported.state.value,
         artifact=reported.active,

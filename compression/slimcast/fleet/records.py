@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from slimcast_edge.wire import About, Desired, Event, Reported, Result, Status, Telemetry
 
+CLOCK_TOLERANCE_S = 60.0
+
 
 def source_name(device: str, camera: str) -> str:
     """Return what people and addresses call a camera: ``device/camera``, or the device where it has one."""
@@ -45,6 +47,7 @@ class Device:
         last_seen: Unix time of the last sign of life, s; 0 where there was none.
         last_result: its newest classification, from a frame or from ``result``.
         events: its newest events, oldest first.
+        clock_ahead_s: how far its clock was ahead of the studio's at its last telemetry, s.
     """
 
     name: str
@@ -56,6 +59,12 @@ class Device:
     last_result: Result | None = None
     last_seen: float = 0.0
     events: tuple[Event, ...] = ()
+    clock_ahead_s: float = 0.0
+
+    @property
+    def has_wrong_clock(self) -> bool:
+        """Whether its times are of no use: it was powered off, and no time server has put it right."""
+        return abs(self.clock_ahead_s) > CLOCK_TOLERANCE_S
 
     @property
     def cameras(self) -> tuple[str, ...]:

@@ -81,7 +81,8 @@ class DeviceRegistry:
                     device, reported=payload, last_seen=max(device.last_seen, min(now, payload.at))
                 )
             case Telemetry():
-                return _alive(replace(device, telemetry=payload), payload.session, now)
+                device = replace(device, telemetry=payload, clock_ahead_s=payload.at - now)
+                return _alive(device, payload.session, now)
             case Result(late=True):
                 return _alive(device, payload.session, now)
             case Result():

@@ -4,7 +4,7 @@ import streamlit as st
 
 from slimcast.fleet.records import Device
 from slimcast_edge.wire import CameraFigures, DeviceState, Reported, StreamReport
-from slimcast_web.services import figures, fleet, streaming
+from slimcast_web.services import figures, fleet, streaming, wellbeing
 
 COLOURS = {
     DeviceState.IDLE: "gray",
@@ -31,9 +31,22 @@ def show(device: Device, passed: list[DeviceState]) -> None:
                     f"offline, seen {figures.ago(device.last_seen)}", icon=":material/wifi_off:", color="gray"
                 )
         _about(device)
+        _warnings(device)
         if device.reported is not None:
             _deployment(device, device.reported, passed)
         _telemetry(device)
+
+
+def _warnings(device: Device) -> None:
+    told = wellbeing.trouble(device)
+    if told:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge("trouble", icon=":material/warning:", color="orange")
+            st.text(told)
+    if device.online and (clock := wellbeing.clock(device)):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge("clock", icon=":material/schedule:", color="orange")
+            st.text(clock)
 
 
 def _about(device: Device) -> None:
@@ -71,7 +84,7 @@ def _path(now: DeviceState, passed: list[DeviceState]) -> str:
         icon = ":material/check:" if is_done else ":material/radio_button_unchecked:"
         if state is now:
             icon = ":material/check_circle:" if state is DeviceState.ACTIVE else ":material/arrow_forward:"
-        words.append(f"{icon} {state.value}")
+        words.append(f"{icon}\u00a0{state.value}")
     return " \u2002 ".join(words)
 
 
@@ -82,7 +95,8 @@ def _telemetry(device: Device) -> None:
     fps, latency, memory, heat = st.columns(4)
     # The unit stands in the title: beside the number it is too wide. So is a question mark beside the title.
     fps.metric("Frames/s", f"{telemetry.fps:.1f}")
-    latency.metric("p50, ms", figures.three_digits(telemetry.latency_p50_ms))
+    is_idle = telemetry.fps == 0
+    latency.metric("p50, ms", "–" if is_idle else figures.three_digits(telemetry.latency_p50_ms))
     memory.metric("RAM, MB", f"{telemetry.rss_mb:.0f}")
     if telemetry.temperature_c is not None:
         throttled = "throttled" if telemetry.throttled else None

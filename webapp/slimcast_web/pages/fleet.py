@@ -58,7 +58,7 @@ def _devices(opened: Studio, had_some: bool) -> None:
         with columns[index % 2]:
             device_card.show(device, fleet.passed(opened, device))
             stream_panel.show(opened, device)
-            device_history.show(opened, device.name, online=device.online)
+            device_history.show(opened, device)
 
 
 def _publish(opened: Studio, device: str, what: fleet.Publishable) -> None:
