@@ -7,12 +7,14 @@ import threading
 import pytest
 
 from slimcast_edge.client import loops
+from slimcast_edge.client.engine import Engine
 from slimcast_edge.client.liveness import Liveness, patience_s
 from slimcast_edge.client.loops import CameraLoop, Source
 from slimcast_edge.client.traffic import Traffic
 from slimcast_edge.client.upkeep import Upkeep
 from slimcast_edge.errors import CameraError
 from slimcast_edge.pulse import Pulse
+from slimcast_edge.runtime import RuntimeChoice
 from slimcast_edge.service_manager import ServiceManager
 from slimcast_edge.slots import Slot
 from support_wait import PATIENCE, wait_for
@@ -183,7 +185,7 @@ class _Camera:
 
 def _loop(read, stopping):
     source = Source(open=lambda: _Camera(read), reopens=False)
-    return CameraLoop(source, Slot(), None, Traffic(), stopping)
+    return CameraLoop(source, Slot(), Engine(RuntimeChoice()), Traffic(), stopping)
 
 
 def test_a_camera_whose_driver_hangs_falls_silent():
