@@ -8,6 +8,9 @@ from pathlib import Path
 
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6 if hasattr(os, "sysconf") else 0.0
 _THERMAL = Path("/sys/class/thermal")
+_PMIC_SAYS_C = 100.0
+"""What the power management chip of a Jetson says as long as it is below 120 degrees: it has no thermometer.
+https://forums.developer.nvidia.com/t/what-does-each-temperature-zone-mean-ao-pll-thermal/121300"""
 _THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 _ASK_TIMEOUT_S = 1.0
 _NOW = 0xF  # under-voltage, frequency capped, throttled, soft temperature limit: all of this moment
@@ -37,11 +40,19 @@ def temperature_c(folder: Path = _THERMAL) -> float | None:
     values = []
     for path in folder.glob("thermal_zone*/temp"):
         try:
-            values.append(int(path.read_text()) / 1000)
+            value = int(path.read_text()) / 1000
         except (OSError, ValueError):
             continue  # a zone that is switched off refuses to be read
-    sensible = [value for value in values if -50 < value < 200]
-    return max(sensible) if sensible else None
+        if -50 < value < 200 and not (value <= _PMIC_SAYS_C and _is_pmic(path.with_name("type"))):
+            values.append(value)
+    return max(values, default=None)
+
+
+def _is_pmic(path: Path) -> bool:
+    try:
+        return "pmic" in path.read_text().lower()
+    except OSError:
+        return False
 
 
 def throttled(path: Path = _THROTTLED, command: str = "vcgencmd") -> bool | None:

@@ -349,9 +349,10 @@ def test_what_was_compiled_goes_with_its_model(folder, make_machine):
     (engines / "shared.timing").write_bytes(b"x")
     host = Host()
     machine = make_machine(host)
-    wait_for(lambda: not (engines / "measured").exists(), "a start to tidy up")
+    started = {sha(OLD), "shared.timing"}
+    wait_for(lambda: {path.name for path in engines.iterdir()} == started, "a start to tidy up")
     assert (engines / sha(OLD) / "engine").exists()
-    (engines / sha(NEW)).mkdir(exist_ok=True)
+    (engines / sha(NEW)).mkdir()
     machine.order(order())
     wait_state(host, DeviceState.ACTIVE)
     later = make_artifact(name="later", bias=0.25)

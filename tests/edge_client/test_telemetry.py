@@ -28,6 +28,16 @@ def test_the_hottest_sensible_zone_counts(tmp_path):
     assert telemetry.temperature_c(tmp_path / "none") is None
 
 
+@pytest.mark.parametrize(("pmic", "hottest"), [("100000", 41.0), ("50000", 41.0), ("120000", 120.0)])
+def test_the_power_chip_of_a_jetson_is_no_thermometer(tmp_path, pmic, hottest):
+    for number, (kind, text) in enumerate((("CPU-therm", "41000"), ("PMIC-Die", pmic))):
+        zone = tmp_path / f"thermal_zone{number}"
+        zone.mkdir()
+        (zone / "type").write_text(f"{kind}\n")
+        (zone / "temp").write_text(f"{text}\n")
+    assert telemetry.temperature_c(tmp_path) == hottest
+
+
 @pytest.mark.parametrize(
     ("text", "slow"), [("0\n", False), ("50000\n", False), ("50005\n", True), ("x", None)]
 )
