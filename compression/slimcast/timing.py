@@ -17,6 +17,15 @@ def local_time(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
+def is_due(last: float, every_s: float, now: float) -> bool:
+    """Return whether `every_s` seconds have passed since `last`, both Unix times, s.
+
+    A clock that has been set back since then says so, too: whoever waited for it to catch up would do nothing
+    for as long as it was wrong.
+    """
+    return not 0 <= now - last < every_s
+
+
 class Stopwatch:
     """Adds up, by part, the seconds since it was started. Nested parts count for the innermost one only."""
 

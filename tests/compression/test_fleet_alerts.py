@@ -155,6 +155,13 @@ class TestKeepers:
         keeper.tick({"cam1": replace(device, last_seen=T0 + 500)}, T0 + 500)
         assert store.alerts.open() == []
 
+    def test_a_clock_that_is_set_back_makes_nobody_blind(self, store):
+        keeper, device = AlertKeeper(store, LIMITS), fleet_device("cam1")
+        keeper.tick({"cam1": device}, T0 + 86_400)
+        gone = replace(device, status=replace_status(device, online=False))
+        keeper.tick({"cam1": gone}, T0 + 400)
+        assert [alert.kind for alert in store.alerts.open()] == [AlertKind.OFFLINE]
+
     def test_labels_are_counted_once_and_by_the_hour(self, store):
         keeper = LabelKeeper(store.device_log)
         for second in range(0, 130, 1):  # telemetry comes every fifth second, the keeper looks every second

@@ -259,6 +259,17 @@ def test_an_order_that_a_device_does_not_take_up_is_repeated_ever_less_often():
     assert len(fleet.repeated) == 4
 
 
+def test_a_clock_that_is_set_back_holds_no_repetition_up():
+    fleet = simulated(1)
+    fleet.publish("cam00", NEW, "new")
+    reconciler = Reconciler(fleet)
+    reconciler.tick(fleet.known, T0)
+    reconciler.tick(fleet.known, T0 - 86_400)
+    assert fleet.repeated == ["cam00"]
+    reconciler.tick(fleet.known, T0 - 86_399)
+    assert fleet.repeated == ["cam00"]
+
+
 class TestSteward:
     def test_it_waits_until_the_broker_has_told_of_all_devices(self):
         fleet, seen = simulated(2), []

@@ -267,6 +267,18 @@ def test_time_in_which_nobody_looked_is_no_watch():
     assert fleet.now - rollout.watch_at < 60
 
 
+def test_a_clock_that_is_set_back_lengthens_no_watch():
+    fleet = simulated(2)
+    rollout = new_rollout(list(fleet.known))
+    for _ in range(3):
+        rollout = turn(rollout, fleet)
+        fleet.pass_time(STEP_S)
+    watched_s = fleet.now - rollout.watch_at
+    fleet.now -= 3600
+    rollout = turn(rollout, fleet)
+    assert 0 <= fleet.now - rollout.watch_at <= watched_s
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

@@ -10,6 +10,7 @@ from slimcast.fleet.records import Device
 from slimcast.fleet_records import Alert, Baseline, KnownDevice, LabelCounts
 from slimcast.store import Store
 from slimcast.store.device_log import merged
+from slimcast.timing import is_due
 from slimcast_edge.wire import DeviceState, Telemetry
 
 JUDGE_EVERY_S = 5.0
@@ -35,10 +36,10 @@ class AlertKeeper:
         """
         for device in devices.values():
             self._collect(device)
-        if now - self._judged_at < JUDGE_EVERY_S:
+        if not is_due(self._judged_at, JUDGE_EVERY_S, now):
             return
         self._judged_at = now
-        if now - self._compared_at >= DRIFT_EVERY_S:
+        if is_due(self._compared_at, DRIFT_EVERY_S, now):
             self._compared_at = now
             hour = int(now // 3600)
             self._drifts = drifts(self._store.device_log.labels(hour - 2 * DAY_HOURS, hour - 1), hour)

@@ -6,6 +6,7 @@ from slimcast.fleet.records import Device
 from slimcast.fleet_records import HistoryEntry
 from slimcast.store.device_log import DeviceLog
 from slimcast.store.devices import Devices
+from slimcast.timing import is_due
 
 SEEN_EVERY_S = 60.0
 CLEAN_EVERY_S = 3600.0
@@ -37,7 +38,7 @@ class DeviceKeeper:
             self._devices.seen(news)
             self._seen |= news
         self._note_history(devices, now)
-        if now - self._cleaned_at >= CLEAN_EVERY_S:
+        if is_due(self._cleaned_at, CLEAN_EVERY_S, now):
             self._log.drop_old(now)
             self._cleaned_at = now
 

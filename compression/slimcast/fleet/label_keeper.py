@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from slimcast.fleet.records import Device
 from slimcast.fleet_records import LabelCounts
 from slimcast.store.device_log import DeviceLog, merged
+from slimcast.timing import is_due
 
 WRITE_EVERY_S = 60.0
 _Key = tuple[str, int, str]
@@ -29,7 +30,7 @@ class LabelKeeper:
             self._take_in(device, now)
         if self._written_at is None:
             self._written_at = now
-        if self._waiting and now - self._written_at >= WRITE_EVERY_S:
+        if self._waiting and is_due(self._written_at, WRITE_EVERY_S, now):
             self._log.count_labels(self._waiting.values())
             self._waiting = {}
             self._written_at = now

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from slimcast.errors import FleetError
 from slimcast.fleet.records import Device
+from slimcast.timing import is_due
 from slimcast_edge.wire import Desired
 
 FIRST_AFTER_S = 30.0
@@ -53,7 +54,7 @@ class Reconciler:
             known = self._behind.get(device.name)
             if known is None or known.revision != order.revision:
                 known = _Behind(revision=order.revision, next_at=now + FIRST_AFTER_S, wait_s=FIRST_AFTER_S)
-            elif now >= known.next_at:
+            elif is_due(known.next_at - known.wait_s, known.wait_s, now):
                 self._repeat(device.name, order)
                 wait_s = min(LAST_EVERY_S, known.wait_s * 2)
                 known = _Behind(revision=order.revision, next_at=now + wait_s, wait_s=wait_s)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from slimcast.fleet.records import Device
 from slimcast.fleet.rollout_device import MINE, before, heard, moved, turned
 from slimcast.fleet_records import Rollout, RolloutDevice, RolloutPlan, RolloutState, RolloutStep
+from slimcast.timing import is_due
 
 GAP_S = 30.0
 """Nobody looked for so long: neither watch nor patience goes on meanwhile."""
@@ -72,7 +73,7 @@ def orders_due(rollout: Rollout, now: float) -> list[Order]:
     """Return the orders that are to be sent now, in their devices' order."""
     orders = []
     for d in rollout.devices:
-        if d.tried_at and now - d.tried_at < RETRY_S:
+        if d.tried_at and not is_due(d.tried_at, RETRY_S, now):
             continue
         if d.step is _S.DUE:
             orders.append(Order(device=d.name, artifact=rollout.artifact, name=rollout.title, back=False))
@@ -179,7 +180,7 @@ def _change(rollout: Rollout, name: str, change: Callable[[RolloutDevice], Rollo
 
 def _without_gap(rollout: Rollout, now: float) -> Rollout:
     gap_s = now - rollout.looked_at
-    if rollout.looked_at and gap_s > GAP_S:
+    if rollout.looked_at and not 0 <= gap_s <= GAP_S:  # below 0: the clock was set back
         watch_at = None if rollout.watch_at is None else rollout.watch_at + gap_s
         rollout = replace(rollout, stage_at=rollout.stage_at + gap_s, watch_at=watch_at)
     return replace(rollout, looked_at=now)

@@ -17,6 +17,7 @@ from slimcast.fleet.records import Device
 from slimcast.fleet.rollout_driver import RolloutDriver
 from slimcast.settings import Settings
 from slimcast.store import Store
+from slimcast.timing import is_due
 
 EVERY_S = 1.0
 SETTLE_S = 4.0
@@ -73,7 +74,7 @@ class Steward:
             return
         if self._connected_at is None:
             self._connected_at = now
-        if now - self._connected_at < SETTLE_S:
+        if not is_due(self._connected_at, SETTLE_S, now):
             return
         devices = {device.name: device for device in self._hub.devices()}
         for duty in self._duties:
@@ -86,7 +87,7 @@ class Steward:
         try:
             duty.tick(devices, now)
         except Exception as error:  # a full disk today must not end all looking after for ever
-            if now - self._logged_at.get(name, float("-inf")) >= LOG_EVERY_S:
+            if is_due(self._logged_at.get(name, float("-inf")), LOG_EVERY_S, now):
                 self._logged_at[name] = now
                 unexpected = not isinstance(error, SlimcastError)
                 _log.error("%s could not do its work: %s", name, error, exc_info=unexpected)
