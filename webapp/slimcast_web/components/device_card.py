@@ -66,7 +66,9 @@ def _deployment(device: Device, reported: Reported, passed: list[DeviceState]) -
     if reported.state is DeviceState.DOWNLOADING:
         st.progress(reported.progress, text=fleet.arrived(device))
     if not reported.state.is_settled() or len(passed) > 1:
-        st.caption(_path(reported.state, passed))
+        with st.container(horizontal=True, gap="xsmall"):  # so that no icon is parted from its word
+            for step in _path(reported.state, passed):
+                st.caption(step, width="content")
     if reported.message:
         st.text(
             f"{reported.reason.replace('_', ' ')}: {reported.message}"
@@ -75,7 +77,7 @@ def _deployment(device: Device, reported: Reported, passed: list[DeviceState]) -
         )
 
 
-def _path(now: DeviceState, passed: list[DeviceState]) -> str:
+def _path(now: DeviceState, passed: list[DeviceState]) -> list[str]:
     # A short state may go by unseen; who is behind it has been through it.
     before = fleet.PATH[: fleet.PATH.index(now)] if now in fleet.PATH else ()
     words = []
@@ -84,8 +86,8 @@ def _path(now: DeviceState, passed: list[DeviceState]) -> str:
         icon = ":material/check:" if is_done else ":material/radio_button_unchecked:"
         if state is now:
             icon = ":material/check_circle:" if state is DeviceState.ACTIVE else ":material/arrow_forward:"
-        words.append(f"{icon}\u00a0{state.value}")
-    return " \u2002 ".join(words)
+        words.append(f"{icon} {state.value}")
+    return words
 
 
 def _telemetry(device: Device) -> None:
