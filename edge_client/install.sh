@@ -197,8 +197,11 @@ pip_install() {
   shift
   limits=$opt/constraints.txt
   # Modules of apt that were built for NumPy 1 (Bookworm's simplejpeg, which Picamera2 needs) crash beside NumPy 2.
-  python3 -c 'import numpy, sys; sys.exit(numpy.__version__ >= "2")' 2>/dev/null &&
-    echo "numpy<2" >"$limits" || : >"$limits"
+  if python3 -c 'import numpy, sys; sys.exit(numpy.__version__ >= "2")' 2>/dev/null; then
+    echo "numpy<2" >"$limits"
+  else
+    : >"$limits"
+  fi
   "$venv/bin/python" -m pip install --disable-pip-version-check --quiet --upgrade "$@" -c "$limits" "$target"
 }
 
