@@ -200,12 +200,22 @@ class TestLiveSocket:
         assert states[0]["model"] == "lenet5-digits 3-int8"
 
     @pytest.mark.parametrize(
-        "rubbish", ["", "{", "[]", '{"devices": 3}', '{"devices": [1, "../x", "+"]}', "x" * 20_000]
+        "rubbish",
+        [
+            "",
+            "{",
+            "[]",
+            '{"devices": 3}',
+            '{"devices": [1, "../x", "+"]}',
+            "x" * 20_000,
+            "[" * 9_000,
+            b"\xff",
+        ],
     )
     def test_rubbish_is_passed_over(self, opened, rubbish):
         opened.hub.known = [device()]
         with client().websocket_connect(LIVE) as socket:
-            socket.send_text(rubbish)
+            (socket.send_bytes if isinstance(rubbish, bytes) else socket.send_text)(rubbish)
             socket.send_json({"devices": ["cam1"]})
             wait_for_viewer(socket, opened.hub)
 

@@ -96,7 +96,7 @@ async def _listen(
     wanted: _Request,
 ) -> None:
     while True:
-        message = _parse(await websocket.receive_text())
+        message = _parse(await _received(websocket))
         if isinstance(message.get("ack"), str):
             viewer.acknowledge(message["ack"])
         if isinstance(message.get("picture"), str):
@@ -165,6 +165,14 @@ async def _apply(hub: "FleetHub", viewer: live.Viewer, wanted: _Request) -> None
     await asyncio.to_thread(viewer.want, devices, wanted.window)
 
 
+async def _received(websocket: WebSocket) -> str:
+    """Return the next message; one of bytes, which no page of ours sends, counts as an empty one."""
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1000))
+    return message.get("text") or ""
+
+
 def _texts(value: Any) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
@@ -174,7 +182,7 @@ def _parse(text: str) -> dict[str, Any]:
         return {}
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
 
