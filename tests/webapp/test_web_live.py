@@ -171,7 +171,7 @@ class TestPicture:
             assert client.get(told["address"]).content == opened.hub.taken[0].jpeg
 
     def test_the_picture_is_the_new_one(self, opened, takes):
-        assert streaming.take_and_wait(opened, "cam1").label == "7 98 %"
+        assert streaming.take_and_wait(opened, "cam1").label == "7 · 98 %"
 
     def test_a_refusal_is_a_sentence_on_the_tile(self, opened, socket):
         opened.hub.refusal = "The disk is full."
