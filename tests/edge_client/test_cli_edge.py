@@ -32,6 +32,19 @@ def test_bench_prints_its_contract(tmp_path, capsys):
     assert "p50" in capsys.readouterr().out
 
 
+def test_bench_says_what_is_to_be_known_beside_the_figures(tmp_path, capsys, monkeypatch):
+    model = write_artifact(tmp_path / "m.onnx", make_artifact())
+    heat = iter([52.0, 61.0])
+    monkeypatch.setattr("slimcast_edge.telemetry.temperature_c", lambda: next(heat))
+    monkeypatch.setattr("slimcast_edge.telemetry.throttled", iter([False, True]).__next__)
+    monkeypatch.setattr("slimcast_edge.bench.is_busy", lambda: True)
+    assert main(["bench", str(model), "--seconds", "0.05"]) == 0
+    said = capsys.readouterr().out
+    assert "52 °C before, 61 °C after" in said
+    assert "slowed itself down" in said
+    assert "Other programs" in said
+
+
 def test_bench_of_what_is_no_model(tmp_path, capsys):
     assert main(["bench", str(tmp_path / "none.onnx")]) == 1
     assert "Cannot read the model" in capsys.readouterr().err

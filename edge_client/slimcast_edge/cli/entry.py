@@ -9,13 +9,16 @@ import json
 import queue
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from slimcast_edge import __version__, logs, memory
 from slimcast_edge.cli import enroll
 from slimcast_edge.cli.doctor import doctor
 from slimcast_edge.errors import SettingsError, SignatureError, SlimcastError
+
+_SLOWER = 1.1
+"""From the first quarter of a measurement to the last; below it is chance."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,9 +73,10 @@ def _wait(signals: "queue.SimpleQueue[int]") -> None:
 def _bench(options: argparse.Namespace) -> int:
     from slimcast_edge.bench import describe_machine, measure_latency
     from slimcast_edge.runtime import RuntimeChoice
-    from slimcast_edge.telemetry import rss_mb
+    from slimcast_edge.telemetry import rss_mb, temperature_c, throttled
 
     runtime = RuntimeChoice.from_options(options).open(options.model)
+    before_c, was_throttled = temperature_c(), throttled()
     latency = measure_latency(runtime, seconds=options.seconds)
     if options.json:
         document = {
@@ -90,7 +94,27 @@ def _bench(options: argparse.Namespace) -> int:
         f"p50 {latency.p50_ms:.3f} ms   p90 {latency.p90_ms:.3f} ms   p99 {latency.p99_ms:.3f} ms   "
         f"({latency.runs} runs of one image)   {rss_mb():.0f} MB resident"
     )
+    is_throttled = bool(was_throttled or throttled())
+    for line in _circumstances((before_c, temperature_c()), is_throttled, latency.slowdown):
+        print(line)
     return 0
+
+
+def _circumstances(
+    heat_c: tuple[float | None, float | None], throttled: bool, slowdown: float
+) -> Iterator[str]:
+    """Yield what is to be known of a measurement beside its figures: heat before and after, and doubts."""
+    from slimcast_edge.bench import is_busy
+
+    before_c, after_c = heat_c
+    if before_c is not None and after_c is not None:
+        yield f"{before_c:.0f} °C before, {after_c:.0f} °C after"
+    if throttled:
+        yield "The board slowed itself down (heat or weak power): let it cool, then measure again."
+    if slowdown > _SLOWER:
+        yield f"It became {slowdown:.2f} times slower meanwhile."
+    if is_busy():
+        yield "Other programs compute here, too: the figures are too large."
 
 
 def _init(options: argparse.Namespace) -> int:
