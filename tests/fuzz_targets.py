@@ -29,6 +29,7 @@ from slimcast_edge.artifact_file import check_file
 from slimcast_edge.client.commands import what_to_time
 from slimcast_edge.client.dispatch import Dispatch
 from slimcast_edge.client.leases import Leases
+from slimcast_edge.client.namesake import Namesake
 from slimcast_edge.deploy.orders import Refused, judge
 from slimcast_edge.deploy.pinned import KeyRing
 from slimcast_edge.deploy.state import Deployment, StateFolder
@@ -112,7 +113,9 @@ def _device(suffix: str) -> Callable[[bytes], None]:
         host=SimpleNamespace(answer=answer),
         benchmark=SimpleNamespace(start=lambda command, _path, answer: answer(measurable(command))),
         folder=SimpleNamespace(model_path=Path),
-        correct_status=lambda: None,
+        namesake=Namesake(
+            wire.Status(online=True, session="s", since=1), "cam1", correct=lambda: None, tell=lambda _: None
+        ),
     )
     dispatch = Dispatch(desks)
     address = wire.Address(site="lab", device="cam1", suffix=suffix)
