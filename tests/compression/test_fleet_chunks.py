@@ -116,6 +116,30 @@ def test_a_chunk_on_its_way_to_a_device_is_not_sent_again(server, clock, sent, c
     assert sent[2:] == [(4, 4)], "it was lost"
 
 
+def test_a_chunk_that_is_just_being_sent_is_not_queued_again(server, clock, sent):
+    for device in ("cam1", "cam2"):
+        server.want(device, want(0))
+    clock.now += GATHER_S
+    chunk, _ = server.next_due()
+    for device in ("cam1", "cam2"):
+        server.want(device, want(0))
+    server.serve(chunk)
+    clock.now += COALESCE_S
+    serve_due(server)
+    assert sent == [(0, 0)]
+
+
+def test_a_chunk_that_could_not_be_sent_is_sent_when_it_is_asked_for_again(server, clock, sent):
+    server._send = lambda *_: False
+    server.want("cam1", want(0))
+    serve_due(server)
+    server._send = lambda sha256, number, data: sent.append(number) or True
+    clock.now += 0.1
+    server.want("cam1", want(0))
+    serve_due(server)
+    assert sent == [0]
+
+
 def test_who_joins_later_has_not_heard_what_left_before(server, clock, sent):
     server.want("cam1", want(4))
     serve_due(server)

@@ -123,6 +123,7 @@ class ChunkServer:
             for chunk, due in self._due.items():
                 if due <= now:
                     del self._due[chunk]
+                    self._note_sent(chunk, now)  # now, not once it has left: others ask for it meanwhile
                     return chunk, 0.0
             return None, min((due - now for due in self._due.values()), default=_IDLE_S)
 
@@ -131,23 +132,29 @@ class ChunkServer:
         sha256, number = chunk
         ref = self._offered(sha256)
         if ref is None:  # another order has replaced it since it was asked for
-            self._counters["chunks_refused"] += 1
+            self._note_unsent(chunk, "chunks_refused")
             return
         try:
             data = self._source.read(sha256, number * ref.chunk_bytes, ref.chunk_bytes)
         except StoreError as error:
-            self._counters["chunks_failed"] += 1
             _log.warning("Chunk %d of %s was not served: %s", number, sha256[:12], error)
+            self._note_unsent(chunk, "chunks_failed")
             return
-        if not self._send(sha256, number, data):
-            self._counters["chunks_failed"] += 1
-            return
-        self._counters["chunks_served"] += 1
+        if self._send(sha256, number, data):
+            self._counters["chunks_served"] += 1
+        else:
+            self._note_unsent(chunk, "chunks_failed")
+
+    def _note_sent(self, chunk: Chunk, now: float) -> None:
+        self._sent[chunk] = now
+        self._sent.move_to_end(chunk)
+        while len(self._sent) > MAX_PENDING:
+            self._sent.popitem(last=False)
+
+    def _note_unsent(self, chunk: Chunk, why: str) -> None:
+        self._counters[why] += 1
         with self._changed:
-            self._sent[chunk] = self._clock()
-            self._sent.move_to_end(chunk)
-            while len(self._sent) > MAX_PENDING:
-                self._sent.popitem(last=False)
+            self._sent.pop(chunk, None)
 
     def _note(self, device: str, sha256: str, now: float) -> tuple[float, float | None]:
         """Return since when a device has been downloading an artifact, and since when the first of others."""
