@@ -101,10 +101,11 @@ class ChunkServer:
             # A lone device gets its answer at once. When several download the same, a moment's patience lets
             # one copy serve them all: every one of them listens to the artifact's topic.
             joined, first = self._note(device, want.artifact, now)
-            has_company = first is not None
             due = now if first is None else now + COALESCE_S
             if first is not None and joined == now:
-                due = max(due, self._hold(want.artifact, min(first + GATHER_MOST_S, now + GATHER_S)))
+                hold_until = min(first + GATHER_MOST_S, now + GATHER_S)
+                self._hold(want.artifact, hold_until)
+                due = max(due, hold_until)
             for number in dict.fromkeys(want.chunks):
                 chunk = want.artifact, number
                 if joined <= self._sent.get(chunk, float("-inf")) > now - ON_ITS_WAY_S:
@@ -112,7 +113,7 @@ class ChunkServer:
                     # to ask on behalf of its next window.
                     self._counters["chunks_coalesced"] += 1
                 else:
-                    missed = has_company and chunk in self._sent
+                    missed = first is not None and chunk in self._sent
                     self._queue(chunk, ref, max(due, joined + JOIN_S) if missed else due)
             self._changed.notify_all()
 
@@ -171,12 +172,11 @@ class ChunkServer:
         }
         return joined, min((asker.joined for name, asker in recent.items() if name != device), default=None)
 
-    def _hold(self, sha256: str, until: float) -> float:
+    def _hold(self, sha256: str, until: float) -> None:
         """Send nothing of an artifact until then: what leaves before the last device listens leaves twice."""
         for chunk, due in self._due.items():
             if chunk[0] == sha256:
                 self._due[chunk] = max(due, until)
-        return until
 
     def _queue(self, chunk: Chunk, ref: ArtifactRef, due: float) -> None:
         if chunk[1] >= ref.chunks or (chunk not in self._due and len(self._due) >= MAX_PENDING):

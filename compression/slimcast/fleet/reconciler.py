@@ -28,7 +28,7 @@ class Hub(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class _Behind:
     revision: int
-    next_at: float
+    since: float
     wait_s: float
 
 
@@ -53,11 +53,11 @@ class Reconciler:
                 continue
             known = self._behind.get(device.name)
             if known is None or known.revision != order.revision:
-                known = _Behind(revision=order.revision, next_at=now + FIRST_AFTER_S, wait_s=FIRST_AFTER_S)
-            elif is_due(known.next_at - known.wait_s, known.wait_s, now):
+                known = _Behind(revision=order.revision, since=now, wait_s=FIRST_AFTER_S)
+            elif is_due(known.since, known.wait_s, now):
                 self._repeat(device.name, order)
                 wait_s = min(LAST_EVERY_S, known.wait_s * 2)
-                known = _Behind(revision=order.revision, next_at=now + wait_s, wait_s=wait_s)
+                known = _Behind(revision=order.revision, since=now, wait_s=wait_s)
             behind[device.name] = known
         self._behind = behind
 

@@ -105,7 +105,7 @@ def turned(
     if d.step is _S.FAILED and not runs_it:
         # It has brought itself back; now its order shall say so, too. Else a later order of the same model
         # as it runs would look like a change, and a device that lost its disk would try the bad one again.
-        return replace(moved(d, _S.RETURN_DUE, now, d.message), tried_at=0.0) if d.previous else d
+        return moved(d, _S.RETURN_DUE, now, d.message) if d.previous else d
     switched = d.step in {_S.ACTIVE, _S.FAILED}
     if d.step is not _S.ORDERED and not (switched and revert):
         return d
@@ -113,7 +113,7 @@ def turned(
         return moved(d, _S.KEPT, now, "It ran this model before the roll-out, too.")
     if not d.previous:
         return moved(d, _S.KEPT, now, "It had no model before that it could go back to.")
-    return replace(moved(d, _S.RETURN_DUE, now, d.message), tried_at=0.0)
+    return moved(d, _S.RETURN_DUE, now, d.message)
 
 
 def before(device: Device | None) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slimcast_edge.artifact_file import check_file
-from slimcast_edge.deploy.download import Download, check_room, forget_others, hash_file
-from slimcast_edge.deploy.fetch import fetch
+from slimcast_edge.deploy.download import check_room, forget_others, hash_file
 from slimcast_edge.deploy.port import ChunkSource, DeployOptions
+from slimcast_edge.deploy.receiving import Receiving
 from slimcast_edge.deploy.record import Record
 from slimcast_edge.deploy.state import StateFolder
 from slimcast_edge.errors import ArtifactError, Refusal
@@ -22,19 +22,16 @@ class Delivery:
     def __init__(
         self, folder: StateFolder, source: ChunkSource, options: DeployOptions, record: Record
     ) -> None:
-        self._folder, self._source, self._options, self._record = folder, source, options, record
-        self._download: Download | None = None
+        self._folder, self._options, self._record = folder, options, record
+        self._receiving = Receiving(folder.downloads, source, options)
 
     def chunk(self, sha256: str, number: int, data: bytes) -> bool:
         """Take a chunk; False where it is none of what is being fetched."""
-        download = self._download
-        return download is not None and download.ref.sha256 == sha256 and download.add(number, data)
+        return self._receiving.chunk(sha256, number, data)
 
     def close(self) -> None:
         """Let `have` return soon; what has arrived stays."""
-        download = self._download
-        if download is not None:
-            download.close()
+        self._receiving.close()
 
     def have(self, ref: ArtifactRef, path: Path, give_way: Callable[[], bool]) -> None:
         """Return once the whole artifact lies at `path`, its hash and its content checked.
@@ -71,19 +68,10 @@ class Delivery:
     def _receive(self, ref: ArtifactRef, path: Path, give_way: Callable[[], bool]) -> None:
         check_room(self._folder.downloads, ref.size_bytes)
         self._record.step(DeviceState.DOWNLOADING)
-        self._download = Download(self._folder.downloads, ref)
-        try:
-            self._source.listen(ref.sha256, True)
-            fetch(
-                self._download,
-                host=self._source,
-                options=self._options,
-                give_way=give_way,
-                tell=self._record.report,
-            )
-            self._record.step(DeviceState.VERIFYING)
-            self._download.finish(path)
-        finally:
-            self._source.listen(ref.sha256, False)
-            self._download.close()
-            self._download = None
+        self._receiving.receive(
+            ref,
+            path,
+            give_way=give_way,
+            tell=self._record.report,
+            arrived=lambda: self._record.step(DeviceState.VERIFYING),
+        )

@@ -4,9 +4,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from slimcast_edge.deploy.download import Download, check_room, hash_file
-from slimcast_edge.deploy.fetch import fetch
+from slimcast_edge.deploy.download import check_room, hash_file
 from slimcast_edge.deploy.port import ChunkSource, DeployOptions
+from slimcast_edge.deploy.receiving import Receiving
 from slimcast_edge.wire import ArtifactRef
 
 
@@ -23,8 +23,7 @@ class Obtaining:
         self, folder: Path, models: Callable[[str], Path], host: ChunkSource, options: DeployOptions
     ) -> None:
         self._folder, self._models = folder, models
-        self._host, self._options = host, options
-        self._download: Download | None = None
+        self._receiving = Receiving(folder, host, options)
 
     def empty(self) -> None:
         """Begin with an empty folder, whatever an earlier start has left there."""
@@ -33,8 +32,7 @@ class Obtaining:
 
     def chunk(self, sha256: str, number: int, data: bytes) -> bool:
         """Take a chunk; False where it is none of what is being fetched."""
-        download = self._download
-        return download is not None and download.ref.sha256 == sha256 and download.add(number, data)
+        return self._receiving.chunk(sha256, number, data)
 
     def obtain(
         self,
@@ -54,13 +52,5 @@ class Obtaining:
             return own
         target = self._folder / f"{ref.sha256}.onnx"
         check_room(self._folder, ref.size_bytes)
-        self._download = Download(self._folder, ref)
-        try:
-            self._host.listen(ref.sha256, True)
-            fetch(self._download, host=self._host, options=self._options, give_way=give_way, tell=tell)
-            self._download.finish(target)
-        finally:
-            self._host.listen(ref.sha256, False)
-            self._download.close()
-            self._download = None
+        self._receiving.receive(ref, target, give_way=give_way, tell=tell)
         return target
